@@ -1,0 +1,145 @@
+"""Checks of arguments, with messages that name the remedy.
+
+Checks of type, shape and device are always on: they cost nothing. Checks of *values*
+(finite, in range) read the data back from the device. `fit` therefore makes them once, on
+the whole data set, and switches them off inside its loop with `without_value_checks`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_check_values: ContextVar[bool] = ContextVar("check_values", default=True)
+
+
+@contextmanager
+def without_value_checks() -> Iterator[None]:
+    """Switch the checks of values off in this thread, until the block ends."""
+    token = _check_values.set(False)
+    try:
+        yield
+    finally:
+        _check_values.reset(token)
+
+
+def _values_are_checked() -> bool:
+    return not torch.compiler.is_compiling() and _check_values.get()
+
+
+def require_tensor(**arguments: Any) -> None:
+    """Raise TypeError unless every argument is a tensor of floating-point numbers."""
+    for name, value in arguments.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"`{name}` must be a torch.Tensor, but it is a {type(value).__name__}. "
+                f"Convert it first: torch.as_tensor({name})."
+            )
+        if not value.is_floating_point():
+            raise TypeError(
+                f"`{name}` must hold floating-point numbers, but its dtype is {value.dtype}. "
+                f"Convert it first: {name}.float()."
+            )
+
+
+def require_same_device(**tensors: Tensor) -> None:
+    """Raise ValueError unless all tensors live on one device."""
+    (first_name, first), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.device != first.device:
+            raise ValueError(
+                f"`{first_name}` is on {first.device} and `{name}` is on {tensor.device}. "
+                f"Move both to one device: {name}.to({first_name}.device)."
+            )
+
+
+def require_same_shape(**tensors: Tensor) -> None:
+    """Raise ValueError unless all tensors have one shape: silent broadcasting hides bugs."""
+    (first_name, first), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.shape != first.shape:
+            raise ValueError(
+                f"`{first_name}` has shape {tuple(first.shape)} and `{name}` has shape "
+                f"{tuple(tensor.shape)}, but they must be equal. "
+                f"If broadcasting is what you want, say so: {name}.expand_as({first_name})."
+            )
+
+
+def require_last_axis(size: int, **tensors: Tensor) -> None:
+    """Raise ValueError unless the last axis of every tensor has the given size."""
+    for name, tensor in tensors.items():
+        if tensor.dim() == 0 or tensor.shape[-1] != size:
+            raise ValueError(
+                f"`{name}` has shape {tuple(tensor.shape)}, but its last axis must have "
+                f"size {size}. Reshape it, or build the model for the other size."
+            )
+
+
+def require_finite(**tensors: Tensor) -> None:
+    """Raise ValueError if a tensor holds NaN or infinity."""
+    if not _values_are_checked():
+        return
+    for name, tensor in tensors.items():
+        bad = int((~torch.isfinite(tensor)).sum())
+        if bad:
+            raise ValueError(
+                f"`{name}` holds {bad} values that are NaN or infinite, of {tensor.numel()}. "
+                f"Find where they arise; torch.autograd.set_detect_anomaly(True) helps."
+            )
+
+
+def require_range(low: float, high: float, remedy: str, **tensors: Tensor) -> None:
+    """Raise ValueError if a tensor leaves [low, high] (NaN leaves every range)."""
+    if not _values_are_checked():
+        return
+    for name, tensor in tensors.items():
+        if tensor.numel() and not bool(((tensor >= low) & (tensor <= high)).all()):
+            raise ValueError(
+                f"`{name}` must lie in [{low:g}, {high:g}], but its values run from "
+                f"{tensor.min().item():g} to {tensor.max().item():g}. {remedy}"
+            )
+
+
+def require_binary(remedy: str, **tensors: Tensor) -> None:
+    """Raise ValueError if a tensor holds anything but zeros and ones."""
+    if not _values_are_checked():
+        return
+    for name, tensor in tensors.items():
+        other = int(((tensor != 0) & (tensor != 1)).sum())
+        if other:
+            raise ValueError(
+                f"`{name}` must hold only zeros and ones, but {other} of its "
+                f"{tensor.numel()} values are something else. {remedy}"
+            )
+
+
+def require_count(**numbers: Any) -> None:
+    """Raise unless every argument is a whole number of at least one."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(
+                f"`{name}` must be a whole number, but it is {number!r} "
+                f"({type(number).__name__}). Pass an int, for example int({name})."
+            )
+        if number < 1:
+            raise ValueError(f"`{name}` must be at least 1, but it is {number}.")
+
+
+def require_positive(**numbers: Any) -> None:
+    """Raise unless every argument is a finite number above zero."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise TypeError(f"`{name}` must be a number, but it is a {type(number).__name__}.")
+        if not 0 < number < float("inf"):
+            raise ValueError(f"`{name}` must be positive and finite, but it is {number}.")
+
+
+def require_choice(choices: tuple[str, ...], **values: Any) -> None:
+    """Raise ValueError unless every argument is one of the choices."""
+    for name, value in values.items():
+        if value not in choices:
+            known = ", ".join(repr(choice) for choice in choices)
+            raise ValueError(f"`{name}` must be one of {known}, but it is {value!r}.")

@@ -1,0 +1,211 @@
+r"""The diagonal Gaussian, by hand.
+
+A Gaussian with diagonal covariance is held as two tensors: its `mean`, and its `log_var`,
+the logarithm of its *variance*. The standard deviation is `exp(log_var / 2)`.
+
+Axes: S importance samples, B batch, D latent dimensions.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_last_axis,
+    require_same_device,
+    require_same_shape,
+    require_tensor,
+)
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class DiagonalGaussian(NamedTuple):
+    """The mean and the log-variance of a Gaussian with diagonal covariance."""
+
+    mean: Float[Tensor, "*batch D"]
+    log_var: Float[Tensor, "*batch D"]
+
+
+def rsample(
+    mean: Float[Tensor, "B D"],
+    log_var: Float[Tensor, "B D"],
+    *,
+    n_samples: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "*S B D"]:
+    r"""Draw samples that gradients can flow through: the reparameterization trick.
+
+    .. math:: z = \mu + e^{\log\sigma^2 / 2} \, \epsilon, \qquad \epsilon \sim N(0, I)
+
+    Args:
+        mean: mean of each Gaussian, shape (B, D).
+        log_var: log-variance, shape (B, D).
+        n_samples: number S of samples of each Gaussian. None draws one, without the axis S.
+        generator: source of the noise, on the device of `mean`. None takes torch's own.
+
+    Returns:
+        Samples, shape (S, B, D), or (B, D) if `n_samples` is None.
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: shapes or devices differ, a value is not finite, or `n_samples` < 1.
+
+    Reference: Kingma and Welling (2014), section 2.4.
+
+    >>> rsample(torch.zeros(3, 2), torch.zeros(3, 2), n_samples=5).shape
+    torch.Size([5, 3, 2])
+    """
+    _require_parameters(mean=mean, log_var=log_var)
+    leading = () if n_samples is None else (_count(n_samples),)
+    shape = (*leading, *mean.shape)
+    noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + (log_var / 2).exp() * noise
+
+
+def log_prob(
+    value: Float[Tensor, "*sample D"],
+    mean: Float[Tensor, "*batch D"],
+    log_var: Float[Tensor, "*batch D"],
+) -> Float[Tensor, "*sample"]:
+    r"""Log-density of a diagonal Gaussian, in nats, summed over the last axis.
+
+    .. math:: \log N(z; \mu, \sigma^2) = -\tfrac12 \sum_{d=1}^{D} \left[
+        \log 2\pi + \log\sigma_d^2 + \frac{(z_d - \mu_d)^2}{\sigma_d^2} \right]
+
+    Args:
+        value: where to evaluate, shape (B, D) or (S, B, D).
+        mean: shape (B, D).
+        log_var: log-variance, shape (B, D).
+
+    Returns:
+        One log-density for each vector: shape (B,) or (S, B).
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: `mean` and `log_var` differ in shape, or do not match the trailing axes
+            of `value`; devices differ; a value is not finite.
+
+    >>> log_prob(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
+    tensor([-1.8379])
+    """
+    require_tensor(value=value)
+    _require_parameters(mean=mean, log_var=log_var)
+    require_same_device(value=value, mean=mean)
+    require_finite(value=value)
+    _require_trailing(value, mean)
+    return -0.5 * (LOG_2PI + log_var + (value - mean).square() * (-log_var).exp()).sum(-1)
+
+
+def kl(
+    mean_q: Float[Tensor, "B D"],
+    log_var_q: Float[Tensor, "B D"],
+    mean_p: Float[Tensor, "B D"],
+    log_var_p: Float[Tensor, "B D"],
+) -> Float[Tensor, " B"]:
+    r"""Kullback-Leibler divergence KL(q || p) of two diagonal Gaussians, in nats.
+
+    .. math:: \mathrm{KL}(q \| p) = \tfrac12 \sum_{d=1}^{D} \left[
+        \log\frac{\sigma_{p,d}^2}{\sigma_{q,d}^2}
+        + \frac{\sigma_{q,d}^2 + (\mu_{q,d} - \mu_{p,d})^2}{\sigma_{p,d}^2} - 1 \right]
+
+    Args:
+        mean_q: mean of q, shape (B, D).
+        log_var_q: log-variance of q, shape (B, D).
+        mean_p: mean of p, shape (B, D).
+        log_var_p: log-variance of p, shape (B, D).
+
+    Returns:
+        One divergence for each pair, shape (B,), never below zero up to rounding.
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: shapes or devices differ, or a value is not finite.
+
+    Reference: chapter 1, equation (1.13).
+
+    >>> kl(torch.ones(1, 2), torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
+    tensor([1.])
+    """
+    _require_parameters(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
+    log_ratio = log_var_q - log_var_p
+    distance = (mean_q - mean_p).square() * (-log_var_p).exp()
+    return 0.5 * (log_ratio.exp() - 1 - log_ratio + distance).sum(-1)
+
+
+def kl_to_standard(
+    mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
+) -> Float[Tensor, " B"]:
+    r"""Divergence KL(q || N(0, I)) of a diagonal Gaussian q from the standard normal, in nats.
+
+    .. math:: \mathrm{KL} = \tfrac12 \sum_{d=1}^{D} \left[
+        \sigma_d^2 + \mu_d^2 - 1 - \log\sigma_d^2 \right]
+
+    Args:
+        mean: mean of q, shape (B, D).
+        log_var: log-variance of q, shape (B, D).
+
+    Returns:
+        One divergence for each Gaussian, shape (B,).
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: shapes or devices differ, or a value is not finite.
+
+    Reference: Kingma and Welling (2014), appendix B.
+
+    >>> kl_to_standard(torch.ones(1, 2), torch.zeros(1, 2))
+    tensor([1.])
+    """
+    _require_parameters(mean=mean, log_var=log_var)
+    return 0.5 * (log_var.exp() + mean.square() - 1 - log_var).sum(-1)
+
+
+def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    r"""Entropy of a diagonal Gaussian, in nats.
+
+    .. math:: H = \tfrac12 \sum_{d=1}^{D} \left[ 1 + \log 2\pi + \log\sigma_d^2 \right]
+
+    Args:
+        log_var: log-variance, shape (B, D). The mean does not matter.
+
+    Returns:
+        One entropy for each Gaussian, shape (B,). It may be negative.
+
+    Raises:
+        TypeError: `log_var` is no tensor of floating-point numbers.
+        ValueError: a value is not finite.
+
+    >>> entropy(torch.zeros(1, 2))
+    tensor([2.8379])
+    """
+    require_tensor(log_var=log_var)
+    require_finite(log_var=log_var)
+    return 0.5 * (1 + LOG_2PI + log_var).sum(-1)
+
+
+def _count(n_samples: int) -> int:
+    require_count(n_samples=n_samples)
+    return n_samples
+
+
+def _require_parameters(**tensors: Tensor) -> None:
+    require_tensor(**tensors)
+    require_same_shape(**tensors)
+    require_same_device(**tensors)
+    require_finite(**tensors)
+
+
+def _require_trailing(value: Tensor, mean: Tensor) -> None:
+    if mean.dim():
+        require_last_axis(mean.shape[-1], value=value)
+    if value.shape[value.dim() - mean.dim() :] != mean.shape or value.dim() < mean.dim():
+        raise ValueError(
+            f"`value` has shape {tuple(value.shape)}, which does not end in the shape of "
+            f"`mean`, {tuple(mean.shape)}. Samples lead: (S, B, D) goes with (B, D)."
+        )

@@ -1,0 +1,256 @@
+r"""Likelihoods: what a decoder's output says about a pixel.
+
+Each class turns a decoder's output into log p(x | z). The event is everything after the batch
+axis of x; log-densities are summed over it, in nats, with all constants.
+
+Axes: S importance samples (leading, optional), B batch, `event` the pixels or coordinates.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from companion._validate import (
+    require_binary,
+    require_finite,
+    require_range,
+    require_same_device,
+    require_tensor,
+)
+from companion.gaussian import LOG_2PI
+
+# Below this |logit| the continuous Bernoulli takes a series: its closed form divides 0 by 0.
+_SERIES_LIMIT = 0.1
+
+
+class Likelihood(nn.Module, ABC):
+    """What a `VAE` asks of its likelihood."""
+
+    @abstractmethod
+    def log_prob(
+        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        """Return log p(x | output) in nats, shape (B,) or (S, B)."""
+
+    @abstractmethod
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected x, of the shape of `output`."""
+
+    @abstractmethod
+    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw x, of the shape of `output`."""
+
+
+class Bernoulli(Likelihood):
+    r"""Pixels that are zero or one; the decoder gives their logits.
+
+    .. math:: \log p(x \mid \ell) = \sum_p x_p \log s(\ell_p) + (1 - x_p) \log(1 - s(\ell_p)),
+        \qquad s(\ell) = \frac{1}{1 + e^{-\ell}}
+
+    >>> Bernoulli().log_prob(torch.ones(1, 2), torch.zeros(1, 2))
+    tensor([-1.3863])
+    """
+
+    def log_prob(
+        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        """Log-probability of binary pixels.
+
+        Args:
+            x: zeros and ones, shape (B, *event).
+            output: the decoder's logits, shape (B, *event) or (S, B, *event).
+
+        Returns:
+            Log-probabilities in nats, shape (B,) or (S, B).
+
+        Raises:
+            TypeError: an argument is no tensor of floating-point numbers.
+            ValueError: x is not binary, or shapes or devices do not match.
+        """
+        _require_event(x, output)
+        require_binary(
+            "Binarize grey pixels first (companion.data.binarize), or take ContinuousBernoulli. "
+            "On grey pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy",
+            x=x,
+        )
+        return -_binary_cross_entropy(x, output)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected pixel, the sigmoid of the logit."""
+        return torch.sigmoid(output)
+
+    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw pixels: zeros and ones, of the shape of `output`."""
+        return torch.bernoulli(torch.sigmoid(output), generator=generator)
+
+
+class ContinuousBernoulli(Likelihood):
+    r"""Pixels anywhere in [0, 1]; the decoder gives logits.
+
+    .. math:: \log p(x \mid \ell) = \sum_p x_p \ell_p - \log\frac{e^{\ell_p} - 1}{\ell_p}
+
+    The normalizer is computed as half the logit plus an even function of it, which neither
+    overflows nor loses the gradient at a logit of zero.
+
+    Reference: Loaiza-Ganem and Cunningham (2019), section 3.
+
+    >>> ContinuousBernoulli().log_prob(torch.full((1, 2), 0.3), torch.zeros(1, 2)).abs()
+    tensor([0.])
+    """
+
+    def log_prob(
+        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        """Log-density of pixels in [0, 1].
+
+        Args:
+            x: grey pixels in [0, 1], shape (B, *event).
+            output: the decoder's logits, shape (B, *event) or (S, B, *event).
+
+        Returns:
+            Log-densities in nats, shape (B,) or (S, B). They may be positive.
+
+        Raises:
+            TypeError: an argument is no tensor of floating-point numbers.
+            ValueError: x leaves [0, 1], or shapes or devices do not match.
+        """
+        _require_event(x, output)
+        require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
+        return _sum_event((x - 0.5) * output - _log_sinhc(output / 2), x)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected pixel, which is not the sigmoid of the logit."""
+        near_zero = output.abs() < _SERIES_LIMIT
+        safe = torch.where(near_zero, torch.ones_like(output), output)
+        exact = 0.5 + 0.5 / torch.tanh(safe / 2) - 1 / safe
+        return torch.where(near_zero, 0.5 + output / 12 - output**3 / 720, exact)
+
+    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw pixels in [0, 1], of the shape of `output`, by inverting the distribution."""
+        u = torch.rand(output.shape, generator=generator, device=output.device, dtype=output.dtype)
+        near_zero = output.abs() < 1e-3
+        safe = torch.where(near_zero, torch.ones_like(output), output)
+        # For a positive logit, sample 1 - x with the opposite logit: exp never overflows.
+        size = -safe.abs()
+        x = torch.log1p(u * torch.expm1(size)) / size
+        x = torch.where(safe > 0, 1 - x, x)
+        return torch.where(near_zero, u, x).clamp(0, 1)
+
+
+class Gaussian(Likelihood):
+    r"""Real-valued pixels around the decoder's output, with one variance for all of them.
+
+    .. math:: \log p(x \mid \mu) = -\tfrac12 \sum_p \left[
+        \log 2\pi + \log\sigma^2 + \frac{(x_p - \mu_p)^2}{\sigma^2} \right]
+
+    Args:
+        log_var: logarithm of the variance.
+        learned: whether training adapts the variance.
+
+    >>> Gaussian().log_prob(torch.zeros(1, 2), torch.zeros(1, 2))
+    tensor([-1.8379])
+    """
+
+    log_var: Tensor
+
+    def __init__(self, log_var: float = 0.0, *, learned: bool = False) -> None:
+        super().__init__()
+        if not math.isfinite(log_var):
+            raise ValueError(f"`log_var` must be finite, but it is {log_var}.")
+        value = torch.tensor(float(log_var))
+        if learned:
+            self.log_var = nn.Parameter(value)
+        else:
+            self.register_buffer("log_var", value)
+
+    def log_prob(
+        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+    ) -> Float[Tensor, "..."]:
+        """Log-density of real-valued pixels.
+
+        Args:
+            x: pixels, shape (B, *event).
+            output: the decoder's means, shape (B, *event) or (S, B, *event).
+
+        Returns:
+            Log-densities in nats, shape (B,) or (S, B). They may be positive.
+
+        Raises:
+            TypeError: an argument is no tensor of floating-point numbers.
+            ValueError: a value is not finite, or shapes or devices do not match.
+        """
+        _require_event(x, output)
+        squared = _sum_event((x - output).square(), x)
+        n_pixels = x[0].numel()
+        return -0.5 * (n_pixels * (LOG_2PI + self.log_var) + squared * (-self.log_var).exp())
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return the expected pixel, which is the decoder's output."""
+        return output
+
+    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw pixels, of the shape of `output`."""
+        noise = torch.randn(
+            output.shape, generator=generator, device=output.device, dtype=output.dtype
+        )
+        return output + (self.log_var / 2).exp() * noise
+
+
+def cross_entropy(
+    x: Float[Tensor, " B *event"], logits: Float[Tensor, "..."]
+) -> Float[Tensor, "..."]:
+    """Binary cross-entropy between grey pixels and logits, summed over the event, in nats.
+
+    For zeros and ones this is -log p(x) under a Bernoulli. For grey pixels it is a distance
+    with a floor above zero, and no log-likelihood of anything: chapter 3 measures what that costs.
+
+    Args:
+        x: pixels in [0, 1], shape (B, *event).
+        logits: shape (B, *event) or (S, B, *event).
+
+    Returns:
+        Cross-entropies, shape (B,) or (S, B). Lower is better.
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: x leaves [0, 1], or shapes or devices do not match.
+
+    >>> cross_entropy(torch.full((1, 2), 0.5), torch.zeros(1, 2))
+    tensor([1.3863])
+    """
+    _require_event(x, logits, "logits")
+    require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
+    return _binary_cross_entropy(x, logits)
+
+
+def _binary_cross_entropy(x: Tensor, logits: Tensor) -> Tensor:
+    loss = F.binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none")
+    return _sum_event(loss, x)
+
+
+def _log_sinhc(t: Tensor) -> Tensor:
+    """Return log(sinh(t) / t), an even function, without overflow and with its gradient at 0."""
+    near_zero = t.abs() < _SERIES_LIMIT / 2
+    safe = torch.where(near_zero, torch.ones_like(t), t).abs()
+    exact = safe + torch.log(-torch.expm1(-2 * safe)) - torch.log(2 * safe)
+    return torch.where(near_zero, t**2 / 6 - t**4 / 180, exact)
+
+
+def _sum_event(values: Tensor, x: Tensor) -> Tensor:
+    return values.flatten(start_dim=values.dim() - x.dim() + 1).sum(-1)
+
+
+def _require_event(x: Tensor, output: Tensor, name: str = "output") -> None:
+    require_tensor(x=x, **{name: output})
+    require_same_device(x=x, **{name: output})
+    if x.dim() < 2 or output.shape[max(output.dim() - x.dim(), 0) :] != x.shape:
+        raise ValueError(
+            f"`{name}` has shape {tuple(output.shape)} and `x` has shape {tuple(x.shape)}. "
+            f"x is (B, *event), and `{name}` must be the same or (S, B, *event). "
+            f"Reshape one of them, for example x.reshape(len(x), -1)."
+        )
+    require_finite(x=x, **{name: output})

@@ -1,0 +1,221 @@
+r"""The linear-Gaussian model, in which log p(x) and the posterior are exact.
+
+.. math:: z \sim N(0, I_D), \qquad x \mid z \sim N(W z + b, \sigma^2 I_P)
+
+With free W it is probabilistic principal component analysis (PPCA). It is the oracle of chapter 1
+and of the tests: every bound can be held against the number that it bounds.
+
+Axes: B batch, P coordinates of x, D latent dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from companion import gaussian
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_last_axis,
+    require_same_device,
+    require_tensor,
+)
+from companion.gaussian import LOG_2PI
+
+
+class Posterior(NamedTuple):
+    """The exact posterior N(mean, covariance) over codes. The covariance does not depend on x."""
+
+    mean: Float[Tensor, "B D"]
+    covariance: Float[Tensor, "D D"]
+
+
+class LinearGaussian:
+    r"""A linear map of a standard normal code, plus isotropic noise.
+
+    Args:
+        weight: the matrix W, shape (P, D).
+        bias: the vector b, shape (P,).
+        log_var: log of the noise variance sigma^2, a tensor without axes.
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: shapes or devices do not match, or a value is not finite.
+
+    Reference: Tipping and Bishop (1999), section 3.
+
+    >>> model = LinearGaussian(torch.full((1, 1), 2.0), torch.zeros(1), torch.tensor(0.0))
+    >>> model.posterior(torch.full((1, 1), 2.0)).mean
+    tensor([[0.8000]])
+    """
+
+    def __init__(
+        self, weight: Float[Tensor, "P D"], bias: Float[Tensor, " P"], log_var: Float[Tensor, ""]
+    ) -> None:
+        require_tensor(weight=weight, bias=bias, log_var=log_var)
+        require_same_device(weight=weight, bias=bias, log_var=log_var)
+        require_finite(weight=weight, bias=bias, log_var=log_var)
+        if weight.dim() != 2 or bias.shape != weight.shape[:1] or log_var.dim() != 0:
+            raise ValueError(
+                f"`weight` must be (P, D), `bias` (P,) and `log_var` a scalar tensor, but they "
+                f"are {tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(log_var.shape)}."
+            )
+        self.weight, self.bias, self.log_var = weight, bias, log_var
+
+    def log_prob(self, x: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
+        r"""Exact log-density log p(x) = log N(x; b, W W^T + sigma^2 I), in nats, shape (B,).
+
+        Computed in D dimensions: with M = W^T W + sigma^2 I, the determinant lemma and
+        Woodbury's identity spare the P x P covariance.
+        """
+        centered = self._center(x)
+        n_pixels, dim = self.weight.shape
+        factor = torch.linalg.cholesky(self._precision() * self.log_var.exp())
+        projected = torch.linalg.solve_triangular(factor, (centered @ self.weight).T, upper=False)
+        squared = (centered.square().sum(-1) - projected.square().sum(0)) * (-self.log_var).exp()
+        log_det = (n_pixels - dim) * self.log_var + 2 * factor.diagonal().log().sum()
+        return -0.5 * (n_pixels * LOG_2PI + log_det + squared)
+
+    def posterior(self, x: Float[Tensor, "B P"]) -> Posterior:
+        r"""Exact posterior p(z | x) = N(M^{-1} W^T (x - b), sigma^2 M^{-1}), M = W^T W + sigma^2 I.
+
+        Returns:
+            `Posterior(mean, covariance)`, shapes (B, D) and (D, D).
+
+        Reference: Tipping and Bishop (1999), section 3.2, the posterior distribution.
+        """
+        covariance = torch.linalg.inv(self._precision())
+        projected = self._center(x) @ self.weight * (-self.log_var).exp()
+        return Posterior(projected @ covariance, covariance)
+
+    def elbo(
+        self, x: Float[Tensor, "B P"], mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
+    ) -> Float[Tensor, " B"]:
+        r"""Exact ELBO of q(z | x) = N(mean, exp(log_var)): no sampling.
+
+        .. math:: E_q[\log p(x \mid z)] = \log N(x; W\mu + b, \sigma^2 I)
+            - \frac{1}{2\sigma^2} \sum_{d} \|W_{:,d}\|^2 \, \sigma_{q,d}^2
+
+        Args:
+            x: data, shape (B, P).
+            mean: mean of q, shape (B, D).
+            log_var: log-variance of q, shape (B, D).
+
+        Returns:
+            One bound for each example, in nats, shape (B,).
+        """
+        divergence = gaussian.kl_to_standard(mean, log_var)
+        require_last_axis(self.weight.shape[1], mean=mean)
+        residual = (self._center(x) - mean @ self.weight.T).square().sum(-1)
+        spread = log_var.exp() @ self.weight.square().sum(0)
+        constant = self.weight.shape[0] * (LOG_2PI + self.log_var)
+        expected = -0.5 * (constant + (residual + spread) * (-self.log_var).exp())
+        return expected - divergence
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n P"]:
+        """Draw n points x, on the device of the weight."""
+        require_count(n=n)
+        n_pixels, dim = self.weight.shape
+        code = self.weight.new_empty(n, dim).normal_(generator=generator)
+        noise = self.weight.new_empty(n, n_pixels).normal_(generator=generator)
+        return code @ self.weight.T + self.bias + (self.log_var / 2).exp() * noise
+
+    def _precision(self) -> Tensor:
+        # Posterior precision I + W^T W / sigma^2, which is M / sigma^2.
+        identity = torch.eye(
+            self.weight.shape[1], dtype=self.weight.dtype, device=self.weight.device
+        )
+        return identity + self.weight.T @ self.weight * (-self.log_var).exp()
+
+    def _center(self, x: Tensor) -> Tensor:
+        require_tensor(x=x)
+        require_same_device(x=x, weight=self.weight)
+        require_last_axis(len(self.bias), x=x)
+        require_finite(x=x)
+        return x - self.bias
+
+
+def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
+    r"""Fit the linear-Gaussian model by maximum likelihood, in closed form.
+
+    With the eigenvalues :math:`\lambda_1 \ge \dots \ge \lambda_P` of the sample covariance and
+    the first D eigenvectors U, the maximum is at
+
+    .. math:: \sigma^2 = \frac{1}{P - D} \sum_{d > D} \lambda_d, \qquad
+        W = U \, (\Lambda_D - \sigma^2 I)^{1/2}
+
+    Args:
+        x: data, shape (B, P), with B >= 2.
+        latent_dim: the number D of latent dimensions, below P.
+
+    Returns:
+        The model of highest likelihood, in float64: pixels that never change make the smallest
+        eigenvalues zero, which float32 would blur.
+
+    Raises:
+        TypeError: x is no tensor of floating-point numbers.
+        ValueError: x has fewer than two rows, latent_dim is not in 1..P-1, or the rows span no
+            more than D dimensions, so that no noise is left.
+
+    Reference: Tipping and Bishop (1999), equations (7) and (8).
+    """
+    require_tensor(x=x)
+    require_count(latent_dim=latent_dim)
+    require_finite(x=x)
+    if x.dim() != 2 or len(x) < 2 or latent_dim >= x.shape[1]:
+        raise ValueError(
+            f"`x` has shape {tuple(x.shape)} and `latent_dim` is {latent_dim}: x must be (B, P) "
+            f"with B >= 2 and P > latent_dim. Flatten images first: images.flatten(1)."
+        )
+    bias = x.double().mean(0)
+    centered = x.double() - bias
+    values, vectors = torch.linalg.eigh(centered.T @ centered / len(x))
+    noise = values[:-latent_dim].clamp_min(0).mean()
+    if noise <= 1e-12 * values[-1]:
+        raise ValueError(
+            f"`x` varies in no more than {latent_dim} directions, so the noise variance would be "
+            f"zero. Pass more rows, or a smaller `latent_dim`."
+        )
+    top = values[-latent_dim:].flip(0)
+    directions = vectors[:, -latent_dim:].flip(1)
+    # An eigenvalue can equal the noise; rounding must not make its scale imaginary.
+    weight = directions * (top - noise).clamp_min(0).sqrt()
+    return LinearGaussian(weight, bias, noise.log())
+
+
+def from_linear_decoder(
+    weight: Float[Tensor, "P D"], bias: Float[Tensor, " P"], log_var: Float[Tensor, ""]
+) -> LinearGaussian:
+    """Return the linear-Gaussian model that a linear decoder with Gaussian likelihood defines.
+
+    Args:
+        weight: weight of the decoder's linear layer, shape (P, D).
+        bias: its bias, shape (P,).
+        log_var: log-variance of the likelihood, a tensor without axes.
+
+    Returns:
+        The model in float64, detached from training.
+    """
+    require_tensor(weight=weight, bias=bias, log_var=log_var)
+    return LinearGaussian(*(t.detach().double() for t in (weight, bias, log_var)))
+
+
+def posterior_gap(posterior: Posterior, mean: Tensor, log_var: Tensor) -> Float[Tensor, " B"]:
+    r"""KL(q || posterior) in nats for a diagonal q, against the full-covariance posterior.
+
+    Args:
+        posterior: the exact posterior, shapes (B, D) and (D, D).
+        mean: mean of q, shape (B, D).
+        log_var: log-variance of q, shape (B, D).
+
+    Returns:
+        The gap log p(x) - ELBO, shape (B,).
+    """
+    precision = torch.linalg.inv(posterior.covariance)
+    delta = posterior.mean - mean
+    distance = torch.einsum("bi,ij,bj->b", delta, precision, delta)
+    trace = log_var.exp() @ precision.diagonal()
+    log_det = torch.linalg.slogdet(posterior.covariance).logabsdet - log_var.sum(-1)
+    return 0.5 * (trace + distance - mean.shape[-1] + log_det)

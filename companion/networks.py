@@ -1,0 +1,195 @@
+"""The few networks that the course needs.
+
+Encoders map x (B, *event) to a `DiagonalGaussian` over codes. Decoders map codes (B, D), or
+(S, B, D), to an output (B, *event), or (S, B, *event), that a likelihood reads.
+
+Axes: S importance samples, B batch, D latent dimensions, `event` the shape of one x.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from companion._validate import require_count, require_last_axis, require_tensor
+from companion.gaussian import DiagonalGaussian
+
+IMAGE = (1, 28, 28)
+
+
+class MLPEncoder(nn.Module):
+    """A multilayer perceptron with ReLU that gives a mean and a log-variance.
+
+    The log-variance is the output of a linear layer: any real number, never squashed.
+
+    Args:
+        event_shape: shape of one x, for example (1, 28, 28).
+        latent_dim: the number D of latent dimensions.
+        hidden_dims: width of each hidden layer.
+
+    >>> MLPEncoder((1, 28, 28), latent_dim=2)(torch.zeros(5, 1, 28, 28)).log_var.shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self, event_shape: Sequence[int], latent_dim: int, hidden_dims: Sequence[int] = (400,)
+    ) -> None:
+        super().__init__()
+        require_count(latent_dim=latent_dim)
+        self.event_shape = _shape(event_shape)
+        self.layers = _mlp(math.prod(self.event_shape), *hidden_dims, 2 * latent_dim)
+
+    def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
+        """Return q(z | x), shapes (B, D)."""
+        return _split(self.layers(_flatten(x, self.event_shape)))
+
+
+class MLPDecoder(nn.Module):
+    """A multilayer perceptron with ReLU from codes to the parameters of a likelihood.
+
+    Args:
+        latent_dim: the number D of latent dimensions.
+        event_shape: shape of one x, for example (1, 28, 28).
+        hidden_dims: width of each hidden layer. An empty tuple makes the decoder linear.
+
+    >>> MLPDecoder(2, (1, 28, 28))(torch.zeros(7, 5, 2)).shape
+    torch.Size([7, 5, 1, 28, 28])
+    """
+
+    def __init__(
+        self, latent_dim: int, event_shape: Sequence[int], hidden_dims: Sequence[int] = (400,)
+    ) -> None:
+        super().__init__()
+        require_count(latent_dim=latent_dim)
+        self.latent_dim = latent_dim
+        self.event_shape = _shape(event_shape)
+        self.layers = _mlp(latent_dim, *hidden_dims, math.prod(self.event_shape))
+
+    def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
+        """Return the output, shape (B, *event) or (S, B, *event)."""
+        require_tensor(z=z)
+        require_last_axis(self.latent_dim, z=z)
+        return self.layers(z).unflatten(-1, self.event_shape)
+
+
+class LinearEncoder(nn.Module):
+    """A mean that is linear in x, and one learned log-variance for all x.
+
+    This family holds the exact posterior of a linear-Gaussian model whose weight has orthogonal
+    columns.
+
+    Args:
+        event_shape: shape of one x.
+        latent_dim: the number D of latent dimensions.
+
+    Reference: Lucas et al. (2019), section 4.
+    """
+
+    def __init__(self, event_shape: Sequence[int], latent_dim: int) -> None:
+        super().__init__()
+        require_count(latent_dim=latent_dim)
+        self.event_shape = _shape(event_shape)
+        self.mean = nn.Linear(math.prod(self.event_shape), latent_dim)
+        self.log_var = nn.Parameter(torch.zeros(latent_dim))
+
+    def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
+        """Return q(z | x), shapes (B, D)."""
+        mean = self.mean(_flatten(x, self.event_shape))
+        return DiagonalGaussian(mean, self.log_var.expand_as(mean))
+
+
+class ConvEncoder(nn.Module):
+    """Two strided convolutions and a hidden layer, for images of 28 x 28 pixels.
+
+    Args:
+        latent_dim: the number D of latent dimensions.
+        channels: number of filters of the first convolution; the second has twice as many.
+    """
+
+    def __init__(self, latent_dim: int, channels: int = 32) -> None:
+        super().__init__()
+        require_count(latent_dim=latent_dim, channels=channels)
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, channels, kernel_size=4, stride=2, padding=1),  # 28 -> 14
+            nn.ReLU(),
+            nn.Conv2d(channels, 2 * channels, kernel_size=4, stride=2, padding=1),  # 14 -> 7
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(2 * channels * 7 * 7, 256),
+            nn.ReLU(),
+            nn.Linear(256, 2 * latent_dim),
+        )
+
+    def forward(self, x: Float[Tensor, "B 1 28 28"]) -> DiagonalGaussian:
+        """Return q(z | x), shapes (B, D)."""
+        _require_event_shape(x, IMAGE)
+        return _split(self.layers(x))
+
+
+class ConvDecoder(nn.Module):
+    """A hidden layer and two transposed convolutions, for images of 28 x 28 pixels.
+
+    Args:
+        latent_dim: the number D of latent dimensions.
+        channels: number of filters before the last layer; the layer before has twice as many.
+    """
+
+    def __init__(self, latent_dim: int, channels: int = 32) -> None:
+        super().__init__()
+        require_count(latent_dim=latent_dim, channels=channels)
+        self.latent_dim = latent_dim
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, 256),
+            nn.ReLU(),
+            nn.Linear(256, 2 * channels * 7 * 7),
+            nn.ReLU(),
+            nn.Unflatten(1, (2 * channels, 7, 7)),
+            nn.ConvTranspose2d(2 * channels, channels, kernel_size=4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels, 1, kernel_size=4, stride=2, padding=1),
+        )
+
+    def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "*S B 1 28 28"]:
+        """Return the output, shape (B, 1, 28, 28) or (S, B, 1, 28, 28)."""
+        require_tensor(z=z)
+        require_last_axis(self.latent_dim, z=z)
+        return self.layers(z.reshape(-1, self.latent_dim)).reshape(*z.shape[:-1], *IMAGE)
+
+
+def _mlp(*sizes: int) -> nn.Sequential:
+    for size in sizes:
+        require_count(layer_size=size)
+    linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    between = [layer for linear in linears[:-1] for layer in (linear, nn.ReLU())]
+    return nn.Sequential(*between, linears[-1])
+
+
+def _split(output: Tensor) -> DiagonalGaussian:
+    mean, log_var = output.chunk(2, dim=-1)
+    return DiagonalGaussian(mean, log_var)
+
+
+def _shape(event_shape: Sequence[int]) -> tuple[int, ...]:
+    for size in event_shape:
+        require_count(event_shape=size)
+    if not event_shape:
+        raise ValueError("`event_shape` is empty. Name at least one axis, for example (2,).")
+    return tuple(event_shape)
+
+
+def _flatten(x: Tensor, event_shape: tuple[int, ...]) -> Tensor:
+    _require_event_shape(x, event_shape)
+    return x.flatten(start_dim=1)
+
+
+def _require_event_shape(x: Tensor, event_shape: tuple[int, ...]) -> None:
+    require_tensor(x=x)
+    if tuple(x.shape[1:]) != event_shape:
+        raise ValueError(
+            f"`x` has shape {tuple(x.shape)}, but this network expects (B, "
+            f"{', '.join(map(str, event_shape))}). Reshape it: x.reshape(-1, "
+            f"{', '.join(map(str, event_shape))})."
+        )

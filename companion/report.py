@@ -1,0 +1,57 @@
+"""Numbers for the prose: what a chapter says is taken from its own run."""
+
+from typing import Any
+
+_GLUE_PREFIX = "application/papermill.record/"
+
+
+def report(**numbers: float) -> None:
+    """Print numbers, and hand them to the book so that its sentences can quote them.
+
+    In a notebook the numbers also travel as display data without a visible part, which MyST-NB
+    collects ("glue"). Elsewhere they are only printed.
+
+    Args:
+        numbers: named values. Tensors of one element become floats.
+
+    Raises:
+        TypeError: a value cannot be turned into one number.
+
+    >>> report(gap=0.25)
+    gap = 0.25
+    """
+    for name, value in numbers.items():
+        number = _number(name, value)
+        print(f"{name} = {number:.4g}")
+        _glue(name, number)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"`{name}` must be one number, but it is a {type(value).__name__}: {error}. "
+            f"Reduce it first, for example {name}.mean()."
+        ) from None
+
+
+def _glue(name: str, number: float) -> None:
+    shell = _interactive_shell()
+    if shell is None:
+        return
+    from IPython.display import display
+
+    display(
+        {_GLUE_PREFIX + "text/plain": repr(number)},
+        raw=True,
+        metadata={"scrapbook": {"name": name, "mime_prefix": _GLUE_PREFIX}},
+    )
+
+
+def _interactive_shell() -> Any:
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()

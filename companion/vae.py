@@ -1,0 +1,204 @@
+r"""The variational autoencoder and its bounds.
+
+Sign conventions: the evidence lower bound (ELBO) is a lower bound on log p(x), larger is
+better, in nats, one number for each example. A training loss is its negative.
+
+Axes: S importance samples (leading), B batch, D latent dimensions, `event` the shape of one x.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from companion import gaussian
+from companion._validate import require_count, require_finite, require_tensor
+from companion.gaussian import DiagonalGaussian
+from companion.likelihoods import Likelihood
+from companion.priors import Prior
+
+# Rows (samples x examples) that the importance-weighted bound decodes at a time. A row of
+# MNIST costs about 12 kB with the course's networks, so this stays near 100 MB.
+MAX_ROWS = 8_000
+
+
+class Elbo(NamedTuple):
+    """The two terms of the evidence lower bound, in nats, one number for each example."""
+
+    log_likelihood: Float[Tensor, " B"]
+    kl: Float[Tensor, " B"]
+
+    def value(self, beta: float = 1.0) -> Float[Tensor, " B"]:
+        """Return log_likelihood - beta * kl. Only beta = 1 is a bound on log p(x) in general."""
+        return self.log_likelihood - beta * self.kl
+
+
+def negative_elbo(elbo: Elbo) -> Float[Tensor, " B"]:
+    """Return the training loss -ELBO of each example, for `fit(..., loss=negative_elbo)`."""
+    return -elbo.value()
+
+
+class VAE(nn.Module):
+    r"""A variational autoencoder: encoder q(z | x), decoder p(x | z) and prior p(z).
+
+    Args:
+        encoder: maps x (B, *event) to a `DiagonalGaussian` over codes, shapes (B, D).
+        decoder: maps codes (..., D) to the likelihood's parameters (..., *event).
+        likelihood: a module of `companion.likelihoods`.
+        prior: a module of `companion.priors`.
+
+    Reference: Kingma and Welling (2014), section 2.
+
+    >>> from companion.likelihoods import Bernoulli
+    >>> from companion.networks import MLPDecoder, MLPEncoder
+    >>> from companion.priors import StandardNormal
+    >>> vae = VAE(MLPEncoder((4,), 2), MLPDecoder(2, (4,)), Bernoulli(), StandardNormal(2))
+    >>> vae(torch.ones(3, 4)).kl.shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, prior: Prior
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.prior = prior
+
+    def forward(
+        self,
+        x: Float[Tensor, " B *event"],
+        *,
+        n_samples: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Elbo:
+        r"""Estimate the two terms of the evidence lower bound.
+
+        .. math:: \mathrm{ELBO}(x) = E_{q(z \mid x)}[\log p(x \mid z)]
+            - \mathrm{KL}(q(z \mid x) \,\|\, p(z))
+
+        Args:
+            x: a batch, shape (B, *event).
+            n_samples: number S of codes drawn for each example.
+            generator: source of the noise, on the device of x.
+
+        Returns:
+            `Elbo(log_likelihood, kl)`, each of shape (B,), differentiable.
+
+        Raises:
+            ValueError: x does not fit the encoder or the likelihood, or is not finite.
+        """
+        q = self.encode(x)
+        z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
+        log_likelihood = self.likelihood.log_prob(x, self.decode(z)).mean(0)
+        return Elbo(log_likelihood, self.prior.kl(q, z))
+
+    def encode(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
+        """Return q(z | x): mean and log-variance, shapes (B, D), in float32 or better."""
+        _require_batch(x)
+        mean, log_var = self.encoder(x)
+        return DiagonalGaussian(_at_least_float32(mean), _at_least_float32(log_var))
+
+    def decode(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
+        """Return the likelihood's parameters for codes z, in float32 or better."""
+        return _at_least_float32(self.decoder(z))
+
+    def reconstruct(self, x: Float[Tensor, " B *event"]) -> Float[Tensor, " B *event"]:
+        """Return the expected x at the mean code of each example, without noise."""
+        return self.likelihood.mean(self.decode(self.encode(x).mean))
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
+        """Draw n codes from the prior and return the expected x of each."""
+        return self.likelihood.mean(self.decode(self.prior.sample(n, generator=generator)))
+
+
+@torch.no_grad()
+def importance_weighted_bound(
+    model: VAE,
+    x: Float[Tensor, " B *event"],
+    n_samples: int,
+    *,
+    max_rows: int = MAX_ROWS,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, " B"]:
+    r"""Importance-weighted bound on log p(x), in bounded memory and without gradients.
+
+    .. math:: L_S(x) = \log \frac1S \sum_{s=1}^{S} \frac{p(x, z_s)}{q(z_s \mid x)},
+        \qquad z_s \sim q(z \mid x)
+
+    Its expectation grows with S and tends to log p(x). For S = 1 it is a one-sample ELBO.
+
+    Args:
+        model: a VAE. Put it in evaluation mode first if it holds dropout or batch norm.
+        x: a batch, shape (B, *event).
+        n_samples: the number S of importance samples.
+        max_rows: how many pairs of a sample and an example are decoded at once. Memory grows
+            with it; the result does not depend on it, but for the noise that is drawn.
+        generator: source of the noise, on the device of x.
+
+    Returns:
+        One bound for each example, in nats, shape (B,).
+
+    Raises:
+        ValueError: x does not fit the model or is not finite, or a count is below 1.
+
+    Reference: Burda, Grosse and Salakhutdinov (2016), equation (8).
+    """
+    _require_batch(x)
+    require_count(n_samples=n_samples, max_rows=max_rows)
+    bounds = [
+        _bound_of_chunk(model, chunk, n_samples, max_rows, generator) for chunk in x.split(max_rows)
+    ]
+    return torch.cat(bounds)
+
+
+def log_importance_weights(
+    model: VAE,
+    x: Float[Tensor, " B *event"],
+    n_samples: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "S B"]:
+    """Return log p(x, z) - log q(z | x) at S samples z of q, in nats, shape (S, B).
+
+    Args:
+        model: a VAE.
+        x: a batch, shape (B, *event).
+        n_samples: the number S of importance samples.
+        generator: source of the noise, on the device of x.
+    """
+    q = model.encode(x)
+    z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
+    log_joint = model.likelihood.log_prob(x, model.decode(z)) + model.prior.log_prob(z)
+    return log_joint - gaussian.log_prob(z, *q)
+
+
+def _bound_of_chunk(
+    model: VAE, x: Tensor, n_samples: int, max_rows: int, generator: torch.Generator | None
+) -> Tensor:
+    # A running logsumexp: at no time are all S x B weights, let alone images, in memory.
+    total = x.new_full((len(x),), -math.inf, dtype=torch.promote_types(x.dtype, torch.float32))
+    step = max(1, max_rows // len(x))
+    for start in range(0, n_samples, step):
+        size = min(step, n_samples - start)
+        log_weights = log_importance_weights(model, x, size, generator=generator)
+        total = torch.logaddexp(total, log_weights.logsumexp(0))
+    return total - math.log(n_samples)
+
+
+def _require_batch(x: Tensor) -> None:
+    require_tensor(x=x)
+    if x.dim() < 2 or len(x) == 0:
+        raise ValueError(
+            f"`x` has shape {tuple(x.shape)}, but a batch (B, *event) with B >= 1 is expected. "
+            f"One example becomes a batch of one by x[None]."
+        )
+    require_finite(x=x)
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    # Under autocast the networks may answer in half precision; densities must not inherit it.
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
