@@ -26,8 +26,10 @@ def without_value_checks() -> Iterator[None]:
         _check_values.reset(token)
 
 
-def _values_are_checked() -> bool:
-    return not torch.compiler.is_compiling() and _check_values.get()
+def _with_values(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    if torch.compiler.is_compiling() or not _check_values.get():
+        return []
+    return [(name, tensor) for name, tensor in tensors.items() if not tensor.is_meta]
 
 
 def require_tensor(**arguments: Any) -> None:
@@ -68,6 +70,33 @@ def require_same_shape(**tensors: Tensor) -> None:
             )
 
 
+def require_same_dtype(**tensors: Tensor) -> None:
+    """Raise TypeError unless all tensors have one dtype."""
+    (first_name, first), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.dtype != first.dtype:
+            raise TypeError(
+                f"`{first_name}` is {first.dtype} and `{name}` is {tensor.dtype}. "
+                f"Convert one of them, for example {first_name}.to({tensor.dtype})."
+            )
+
+
+def require_generator(generator: Any, device: torch.device) -> None:
+    """Raise unless the argument is None, or a generator that draws on the device."""
+    if generator is None:
+        return
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"`generator` must be a torch.Generator, but it is {generator!r}. Make one from a "
+            f"seed: torch.Generator().manual_seed(0)."
+        )
+    if generator.device.type != device.type:
+        raise ValueError(
+            f"`generator` is on {generator.device}, but the numbers are drawn on {device}. "
+            f"Make it there: torch.Generator({str(device)!r})."
+        )
+
+
 def require_last_axis(size: int, **tensors: Tensor) -> None:
     """Raise ValueError unless the last axis of every tensor has the given size."""
     for name, tensor in tensors.items():
@@ -78,11 +107,22 @@ def require_last_axis(size: int, **tensors: Tensor) -> None:
             )
 
 
+def require_matrix(n_rows: int | None, n_columns: int, **tensors: Tensor) -> None:
+    """Raise ValueError unless every tensor is (n_rows, n_columns); None allows any n_rows."""
+    for name, tensor in tensors.items():
+        rows = n_rows if n_rows is not None or tensor.dim() != 2 else len(tensor)
+        if tensor.shape != (rows, n_columns):
+            expected = f"({'B' if n_rows is None else n_rows}, {n_columns})"
+            raise ValueError(
+                f"`{name}` has shape {tuple(tensor.shape)}, but {expected} is expected. One row "
+                f"becomes a batch by {name}[None], images become rows by {name}.flatten(1), and "
+                f"one row for all examples is {name}.expand{expected}."
+            )
+
+
 def require_finite(**tensors: Tensor) -> None:
     """Raise ValueError if a tensor holds NaN or infinity."""
-    if not _values_are_checked():
-        return
-    for name, tensor in tensors.items():
+    for name, tensor in _with_values(tensors):
         bad = int((~torch.isfinite(tensor)).sum())
         if bad:
             raise ValueError(
@@ -93,9 +133,7 @@ def require_finite(**tensors: Tensor) -> None:
 
 def require_range(low: float, high: float, remedy: str, **tensors: Tensor) -> None:
     """Raise ValueError if a tensor leaves [low, high] (NaN leaves every range)."""
-    if not _values_are_checked():
-        return
-    for name, tensor in tensors.items():
+    for name, tensor in _with_values(tensors):
         if tensor.numel() and not bool(((tensor >= low) & (tensor <= high)).all()):
             raise ValueError(
                 f"`{name}` must lie in [{low:g}, {high:g}], but its values run from "
@@ -105,9 +143,7 @@ def require_range(low: float, high: float, remedy: str, **tensors: Tensor) -> No
 
 def require_binary(remedy: str, **tensors: Tensor) -> None:
     """Raise ValueError if a tensor holds anything but zeros and ones."""
-    if not _values_are_checked():
-        return
-    for name, tensor in tensors.items():
+    for name, tensor in _with_values(tensors):
         other = int(((tensor != 0) & (tensor != 1)).sum())
         if other:
             raise ValueError(
