@@ -1,0 +1,111 @@
+"""The figure "elbo" in a real browser: its layout, its colors, what it says to a screen reader."""
+
+import itertools
+
+import pytest
+from elbo_figure import CORNERS, SCRIPTS, move, oracle, pixels_per_unit
+from widget_pages import Figures, contrast, luminance
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "elbo", SCRIPTS)
+    yield figures.open
+    figures.finish()
+
+
+@pytest.mark.parametrize("width", [320, 390, 800])
+def test_labels_never_collide_nothing_leaves_nothing_jumps(open_page, width):
+    page = open_page(width=width)
+    boxes = """plots => plots.map(plot => ({width: plot.clientWidth,
+        labels: [...plot.querySelectorAll("[data-label]")].map(label => {
+            const {x, y, width, height} = label.getBBox();
+            return {name: label.dataset.label, x, y, right: x + width, bottom: y + height};
+        })}))"""
+    heights = set()
+    for corner in CORNERS:
+        move(page, *corner)
+        for plot in page.locator("svg[role=img]").evaluate_all(boxes):
+            for a in plot["labels"]:
+                assert a["x"] >= 0, (corner, a)
+                assert a["right"] <= plot["width"] + 1, (corner, a)
+            for a, b in itertools.combinations(plot["labels"], 2):
+                apart = a["right"] <= b["x"] or b["right"] <= a["x"]
+                assert apart or a["bottom"] <= b["y"] or b["bottom"] <= a["y"], (corner, a, b)
+        heights.add(page.locator(".widget").evaluate("node => node.offsetHeight"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert len(heights) == 1
+
+
+@pytest.mark.parametrize("width", [390, 800])
+def test_filling_the_figure_shifts_nothing(open_page, width):
+    page = open_page(width=width)
+    total = page.evaluate("""async () => {
+        let total = 0;
+        const add = list => { for (const entry of list.getEntries()) total += entry.value; };
+        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
+        await new Promise(done => setTimeout(done, 100));
+        return total;
+    }""")
+    assert total < 0.02
+
+
+def test_a_narrow_window_redraws(open_page):
+    page = open_page(width=800)
+    before = pixels_per_unit(page)
+    page.set_viewport_size({"width": 390, "height": 1300})
+    page.wait_for_function("document.querySelector('[data-part=frame]').width.baseVal.value < 340")
+    assert pixels_per_unit(page) < before / 1.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_values_are_spoken_once_after_a_rest(open_page):
+    page = open_page()
+    assert page.locator("[role=status][aria-live=polite]").text_content() == ""
+    spoken = page.evaluate("""async () => {
+        const input = document.querySelector("input"), spoken = [];
+        const status = document.querySelector("[role=status]");
+        const note = () => spoken.push(status.textContent);
+        new MutationObserver(note).observe(status, {childList: true});
+        for (let i = 0; i < 20; i += 1) {
+            input.stepUp();
+            input.dispatchEvent(new Event("input"));
+            await new Promise(done => setTimeout(done, 10));
+        }
+        await new Promise(done => setTimeout(done, 1000));
+        return spoken;
+    }""")
+    values = oracle(x=2, m=1, v=1)
+    names = ("elbo", "gap", "logEvidence")
+    elbo, gap, evidence = (f"{values[name]:.3f}".replace("-", "−") for name in names)
+    assert spoken == [f"ELBO {elbo}, gap {gap}, log p(x) {evidence} nats."]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast(open_page, theme):
+    page = open_page(theme=theme)
+    paper = page.evaluate("""() => {
+        const node = document.querySelector(".widget");
+        node.style.background = CompanionWidgets.color(node, "paper");
+        return getComputedStyle(node).backgroundColor;
+    }""")
+    assert (luminance(paper) < 0.1) == (theme == "dark")
+    script = "(nodes, name) => nodes.map(node => getComputedStyle(node)[name])"
+    for selector, name, least in [
+        ("svg text", "fill", 4.5),
+        (".widget p, .widget label, .widget output, .widget th, .widget td", "color", 4.5),
+        (".widget button, .widget caption, .widget li, .widget summary", "color", 4.5),
+        (".widget-prior, .widget-posterior, .widget-q, .widget-gap, .widget-q-bar", "stroke", 3),
+        (".widget-q-bound, .widget-handle circle", "fill", 3),
+    ]:
+        colors = page.locator(selector).evaluate_all(script, name)
+        assert len(colors) > 1
+        for color in colors:
+            assert contrast(color, paper) >= least, (selector, color, paper)
+
+
+def test_curves_differ_without_color(open_page):
+    page = open_page()
+    dashes = "node => getComputedStyle(node).strokeDasharray"
+    curves = (".widget-q", ".widget-prior", "[data-part=frame] .widget-posterior")
+    assert len({page.locator(curve).evaluate(dashes) for curve in curves}) == 3

@@ -1,0 +1,63 @@
+"""Interactive figures alone on a page, for the tests that try them in a browser."""
+
+import re
+from pathlib import Path
+
+WIDGETS = Path(__file__).parents[2] / "book" / "_static" / "widgets"
+
+PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Figure</title>
+<link rel="stylesheet" href="{base}/widgets.css">{scripts}</head><body>
+<div class="widget" data-widget="{name}" role="group" aria-label="The figure">
+<p>In the built book, a figure stands here.</p></div><p>After.</p></body></html>"""
+
+
+class Figures:
+    """Opens a figure; in the end, nothing was logged and nothing but files was asked for."""
+
+    def __init__(self, browser, folder: Path, name: str, scripts: tuple[str, ...]):
+        self.browser, self.folder, self.name, self.scripts = browser, folder, name, scripts
+        self.contexts, self.complaints, self.requests = [], [], []
+
+    def open(self, *, width=800, theme="light", motion="reduce", **options):
+        """A page of this width; no motion unless it is asked for."""
+        viewport = {"width": width, "height": 1300}
+        context = self.browser.new_context(viewport=viewport, reduced_motion=motion, **options)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(self.write(theme).as_uri())
+        page.wait_for_function("document.querySelector('[data-label]:last-child')?.textContent")
+        return page
+
+    def write(self, theme: str) -> Path:
+        scripts = "".join(f'<script src="{(WIDGETS / s).as_uri()}"></script>' for s in self.scripts)
+        base = WIDGETS.as_uri()
+        text = PAGE.format(theme=theme, base=base, scripts=scripts, name=self.name)
+        file = self.folder / f"{theme}.html"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def finish(self) -> None:
+        for context in self.contexts:
+            context.close()
+        assert self.complaints == []
+        assert [url for url in self.requests if not url.startswith("file://")] == []
+
+
+def number(text: str) -> float:
+    """Read a number that has a true minus sign."""
+    return float(text.replace("−", "-"))
+
+
+def luminance(color: str) -> float:
+    channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
