@@ -1,0 +1,118 @@
+"""Quizzes that need no kernel: every option is a native <details> with its feedback inside."""
+
+from dataclasses import dataclass
+
+from companion.checks._display import Shown, inline_html, wrap
+from companion.checks._registry import chapters, closest, load
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a question, and what the reader learns by choosing it.
+
+    Texts may hold `code` in backticks and math between dollar signs.
+    """
+
+    text: str
+    feedback: str
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its options, exactly one of them right."""
+
+    text: str
+    options: tuple[Option, ...]
+
+    def __post_init__(self) -> None:
+        if sum(option.right for option in self.options) != 1:
+            raise ValueError(f"Exactly one option must be right in the question {self.text!r}.")
+
+    @property
+    def key(self) -> str:
+        """The letter of the right option."""
+        return next(
+            letter for letter, option in zip("abcdefgh", self.options, strict=False) if option.right
+        )
+
+
+@dataclass(repr=False)
+class Quiz(Shown):
+    """A chapter's questions; `answers` adds the feedback to the plain text."""
+
+    name: str
+    questions: tuple[Question, ...]
+    answers: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Quiz {self.name}: {len(self.questions)} questions>"
+
+    def text(self) -> str:
+        """Return the quiz as plain text, with the feedback only if asked for."""
+        parts = [
+            _question_text(number, question, self.answers)
+            for number, question in enumerate(self.questions, 1)
+        ]
+        if not self.answers:
+            parts.append(f'For the answers: quiz("{self.name}", answers=True)')
+        return "\n\n".join(parts)
+
+    def html(self) -> str:
+        """Return the quiz as HTML that works without JavaScript."""
+        questions = "".join(
+            _question_html(f"quiz-{self.name}-{number}", number, question)
+            for number, question in enumerate(self.questions, 1)
+        )
+        return f'<div class="companion-quiz tex2jax_process">{questions}</div>'
+
+
+def _verdict(option: Option) -> str:
+    return "Right:" if option.right else "Not quite:"
+
+
+def _question_text(number: int, question: Question, answers: bool) -> str:
+    lines = [wrap(f"{number}. {question.text}", "")]
+    for letter, option in zip("abcdefgh", question.options, strict=False):
+        lines.append(wrap(f"({letter}) {option.text}", "   "))
+        if answers:
+            lines.append(wrap(f"{_verdict(option)} {option.feedback}", "       "))
+    return "\n".join(lines)
+
+
+def _question_html(name: str, number: int, question: Question) -> str:
+    text = inline_html(question.text, math=True)
+    options = "".join(_option_html(name, option) for option in question.options)
+    return (
+        f'<div role="group" aria-labelledby="{name}" style="margin:1.5em 0">'
+        f'<p id="{name}"><strong>Question {number}.</strong> {text}</p>{options}</div>'
+    )
+
+
+def _option_html(name: str, option: Option) -> str:
+    symbol = "✓" if option.right else "✗"
+    return (
+        f'<details name="{name}" style="margin:0.3em 0 0.3em 1em">'
+        f'<summary style="cursor:pointer">{inline_html(option.text, math=True)}</summary>'
+        f'<p style="margin:0.3em 0 0.6em 1.2em"><strong><span aria-hidden="true">{symbol}</span> '
+        f"{_verdict(option)}</strong> {inline_html(option.feedback, math=True)}</p></details>"
+    )
+
+
+def quiz(chapter: str, *, answers: bool = False) -> Quiz:
+    """Show a chapter's quiz at once and return it.
+
+    Args:
+        chapter: The chapter's name, such as "elbo".
+        answers: Whether the plain text (in a terminal) holds the answers too.
+
+    Raises:
+        ValueError: if the chapter has no quiz.
+    """
+    questions = getattr(load(chapter), "QUIZ", None)
+    if questions is None:
+        near = closest(chapter, chapters()) or chapters()
+        raise ValueError(f"There is no quiz called {chapter!r}. Did you mean {', '.join(near)}?")
+    result = Quiz(chapter, tuple(questions), answers)
+    result.show()
+    return result

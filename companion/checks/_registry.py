@@ -1,0 +1,84 @@
+"""The list of exercises: every chapter's module adds its own when it is first needed."""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+_NOT_CHAPTERS = {"authoring"}
+
+
+class NotYet(Exception):
+    """The answer is not right yet; the message says what to look at."""
+
+
+class NotAttempted(Exception):
+    """There is no answer yet."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its key ("elbo.kl"), its title and the function that judges an answer."""
+
+    key: str
+    title: str
+    judge: Callable[..., object]
+
+
+_exercises: dict[str, Exercise] = {}
+
+
+def exercise(key: str, *, title: str) -> Callable[[Callable], Callable]:
+    """Register the decorated function as the judge of the exercise `key` ("chapter.name").
+
+    Loading a chapter's module again replaces its exercises.
+    """
+
+    def decorate(judge: Callable) -> Callable:
+        _exercises[key] = Exercise(key, title, judge)
+        return judge
+
+    return decorate
+
+
+def chapters() -> list[str]:
+    """Return the names of the chapters that have checks."""
+    names = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return sorted(name for name in names if name[0] != "_" and name not in _NOT_CHAPTERS)
+
+
+def load(chapter: str) -> ModuleType | None:
+    """Import a chapter's checks; None if there is no such chapter."""
+    if chapter not in chapters():
+        return None
+    return import_module(f"companion.checks.{chapter}")
+
+
+def find(key: str) -> Exercise | None:
+    """Return an exercise by its key; None if there is none."""
+    if load(key.partition(".")[0]) is None:
+        return None
+    return _exercises.get(key)
+
+
+def all_exercises() -> list[Exercise]:
+    """Return every exercise of the course, chapter by chapter."""
+    for chapter in chapters():
+        load(chapter)
+    return list(_exercises.values())
+
+
+def closest(key: str, known: list[str]) -> list[str]:
+    """Return up to three of the known names that resemble the key, best first.
+
+    >>> closest("elbo.lk", ["elbo.kl", "gan.loss"])
+    ['elbo.kl']
+    >>> closest("KL", ["elbo.kl", "gan.loss"])
+    ['elbo.kl']
+    """
+    wanted = key.lower()
+    endings = [name for name in known if name.partition(".")[2] == wanted]
+    return endings or get_close_matches(wanted, known, n=3, cutoff=0.6)

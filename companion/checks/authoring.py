@@ -1,0 +1,34 @@
+r"""What a chapter's module of checks is written with.
+
+A check is a function that receives the learner's answer. It returns (perhaps with a closing
+remark) if the answer is right, and leaves through `NotYet(hint)` if it is not; the helpers
+raise that for it. Whatever else goes wrong becomes a friendly verdict too::
+
+    @exercise("elbo.square", title="The square")
+    def square(answer: object) -> str:
+        x = torch.linspace(-1, 2, 5)
+        got = call(answer, x=x)
+        compare(got, x**2, {"You doubled `x`; the exercise asks for its square.": 2 * x})
+        return "It even works for negative numbers."
+
+Give every misconception you know its own hint, and pass inputs on which no two of them give
+the same numbers. `tests/check_helpers.py` tests a check in three lines.
+"""
+
+from companion.checks._call import call, gradients, is_blank
+from companion.checks._compare import Hints, as_tensor, compare, number, uniform
+from companion.checks._registry import NotAttempted, NotYet, exercise
+
+__all__ = [
+    "Hints",
+    "NotAttempted",
+    "NotYet",
+    "as_tensor",
+    "call",
+    "compare",
+    "exercise",
+    "gradients",
+    "is_blank",
+    "number",
+    "uniform",
+]

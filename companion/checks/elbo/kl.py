@@ -1,0 +1,151 @@
+"""Checks of the Gaussian KL divergence, by hand and in code."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from companion.checks.authoring import (
+    Hints,
+    NotYet,
+    call,
+    compare,
+    exercise,
+    gradients,
+    number,
+    uniform,
+)
+
+_BY_HAND = 0.5 * (4 + 1 - 1 - math.log(4))
+_BY_HAND_HINTS = {
+    "You took 4 as the standard deviation. It is the variance, so `log 4` and `4` enter the "
+    "formula as they stand.": 0.5 * (16 + 1 - 1 - math.log(16)),
+    "You are off by a factor of 2: the whole bracket is multiplied by one half.": 2 * _BY_HAND,
+    "You computed the KL divergence the other way round, KL(N(0, 1) || N(1, 4)). Take the "
+    "expectation under the first distribution, N(1, 4).": 0.5 * (1 / 4 + 1 / 4 - 1 + math.log(4)),
+    "That is the right value in bits. Use the natural logarithm to get nats.": _BY_HAND
+    / math.log(2),
+    "The sign is wrong: a KL divergence is never negative.": -_BY_HAND,
+    "You left out the mean: its square, here 1, is a term of the bracket.": 0.5
+    * (4 - 1 - math.log(4)),
+    "You forgot the `- 1` inside the bracket. With it the KL divergence of N(0, 1) to itself "
+    "is zero, as it must be.": 0.5 * (4 + 1 - math.log(4)),
+    "In the logarithm you took the standard deviation, 2, but the formula with one half in "
+    "front wants the logarithm of the variance, 4.": 0.5 * (4 + 1 - 1 - math.log(2)),
+    "The sign of the logarithm is wrong: a wide q has a small KL term from it.": 0.5
+    * (4 + 1 - 1 + math.log(4)),
+}
+
+
+@exercise("elbo.kl_by_hand", title="A KL divergence by hand")
+def kl_by_hand(answer: object) -> str:
+    """Judge KL(N(1, 4) || N(0, 1)) in nats, to two decimals."""
+    value = number(answer)
+    if abs(value - _BY_HAND) < 0.006:
+        return f"To six digits it is {_BY_HAND:.6g} nats."
+    for hint, wrong in _BY_HAND_HINTS.items():
+        if abs(value - wrong) < 0.006:
+            raise NotYet(hint)
+    if abs(value - _BY_HAND) < 0.05:
+        raise NotYet("That is close. Give at least two decimals, correctly rounded.")
+    raise NotYet(
+        f"{value:.6g} is not it. Write down E_q[log q(z) - log p(z)] with both densities, expand "
+        "the squares, and use E_q[z] = 1 and E_q[z²] = 4 + 1."
+    )
+
+
+def _kl_terms(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
+    """Return the three terms of twice the KL, plus one: logarithm, ratio, mean; (3, B, D)."""
+    var_q, var_p = log_var_q.exp(), log_var_p.exp()
+    return torch.stack([log_var_p - log_var_q, var_q / var_p, (mean_q - mean_p) ** 2 / var_p])
+
+
+def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
+    """Return what comes out when log_var is mistaken for something else."""
+    square = (mean_q - mean_p) ** 2
+    var_q, var_p, log_ratio = log_var_q.exp(), log_var_p.exp(), log_var_p - log_var_q
+
+    def kl(log_term: Tensor, q: Tensor, p: Tensor) -> Tensor:
+        return 0.5 * (log_term + (q + square) / p - 1).sum(-1)
+
+    return {
+        "You used `exp(log_var)` as the standard deviation. It is the variance already: "
+        "don't square it, or use `exp(log_var / 2)` for the standard deviation.": [
+            kl(2 * log_ratio, var_q**2, var_p**2),
+            kl(log_ratio, var_q**2, var_p**2),
+        ],
+        "You used `log_var` as if it were the variance. It is the variance's logarithm: take "
+        "`exp(log_var)` first.": [
+            kl((log_var_p / log_var_q).log(), log_var_q, log_var_p),
+            kl(log_ratio, log_var_q, log_var_p),
+        ],
+        "You used `log_var` as if it were the standard deviation. That is `exp(log_var / 2)`.": kl(
+            2 * (log_var_p / log_var_q).log(), log_var_q**2, log_var_p**2
+        ),
+        "You used the standard deviation, `exp(log_var / 2)`, where the formula wants the "
+        "variance.": kl(log_ratio, (log_var_q / 2).exp(), (log_var_p / 2).exp()),
+    }
+
+
+def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
+    log_ratio, ratio, mahalanobis = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
+    each = 0.5 * (log_ratio + ratio + mahalanobis - 1)
+    right = each.sum(-1)
+    backwards = 0.5 * (_kl_terms(mean_p, log_var_p, mean_q, log_var_q).sum(0) - 1).sum(-1)
+    without_one = 0.5 * (log_ratio + ratio + mahalanobis).sum(-1)
+    undivided = 0.5 * (log_ratio + ratio + (mean_q - mean_p) ** 2 - 1).sum(-1)
+    standard = 0.5 * (log_var_q.exp() + mean_q**2 - 1 - log_var_q).sum(-1)
+    return {
+        "You averaged the KL over the latent dimensions. Independent dimensions add: take the "
+        "sum over the last axis. (The mean divides it by D, a silent beta of 1/D.)": each.mean(-1),
+        "You return one number for the whole batch, its mean. Return one number for each "
+        "example, shape (B,); only the caller averages.": [right.mean(), each.mean()],
+        "You return the sum over the whole batch. Return one number for each example, "
+        "shape (B,): sum over the last axis only.": right.sum(),
+        "You return one number for each latent dimension. Independent dimensions add: sum over "
+        "the last axis.": each,
+        "You summed over the batch. The latent dimensions are the last axis.": each.sum(0),
+        "The sign is wrong: a KL divergence is never negative, yours is never positive.": -right,
+        "You computed KL(p || q). Swap the roles: the expectation is under q, so it is p's "
+        "variance that divides.": backwards,
+        "You forgot to divide the squared difference of the means by p's variance.": undivided,
+        "You forgot the `- 1`: subtract 1 for every latent dimension. Without it the KL "
+        "divergence of q to itself is not zero.": [without_one, without_one - 0.5],
+        "You forgot the factor one half.": 2 * right,
+        "The logarithm's sign is wrong: it is `log_var_p - log_var_q`.": right - log_ratio.sum(-1),
+        "You left out the difference of the means.": right - 0.5 * mahalanobis.sum(-1),
+        "This is the KL to the standard normal. Use `mean_p` and `log_var_p` too.": standard,
+        **_kl_scale_slips(mean_q, log_var_q, mean_p, log_var_p),
+    }
+
+
+def _kl_exact(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
+    q = Normal(mean_q, (log_var_q / 2).exp())
+    return kl_divergence(q, Normal(mean_p, (log_var_p / 2).exp())).sum(-1)
+
+
+@exercise("elbo.kl", title="The Gaussian KL divergence in code")
+def kl(answer: object) -> str:
+    """Judge `kl(mean_q, log_var_q, mean_p, log_var_p)`: (B, D) tensors to (B,)."""
+    names = ("mean_q", "log_var_q", "mean_p", "log_var_p")
+    low, high = (-2.0, 0.2, -2.0, 0.2), (2.0, 1.4, 2.0, 1.4)
+    general = [uniform(a, b, 4, 3, seed=i) for i, (a, b) in enumerate(zip(low, high, strict=True))]
+    double = [value.double() for value in general]
+    result = call(answer, **dict(zip(names, general, strict=True)))
+    compare(result, _kl_exact(*double), _kl_slips(*double), setting="With B = 4 and D = 3, ")
+
+    narrow = [uniform(-3, -0.5, 2, 1, seed=10 + i) for i in range(4)]
+    result = call(answer, **dict(zip(names, narrow, strict=True)))
+    setting = "With negative log-variances, B = 2 and D = 1, "
+    compare(result, _kl_exact(*[value.double() for value in narrow]), setting=setting)
+
+    mean, log_var = general[:2]
+    result = call(answer, mean_q=mean, log_var_q=log_var, mean_p=mean, log_var_p=log_var)
+    compare(result, torch.zeros(4), setting="With q equal to p, ")
+
+    found = gradients(answer, **dict(zip(names, general, strict=True)))
+    wanted = gradients(_kl_exact, **dict(zip(names, double, strict=True)))
+    for name in names[:2]:  # those the encoder gives
+        compare(found[name], wanted[name], what=f"The gradient with respect to `{name}`")
+    return "It agrees with `torch.distributions`, and its gradient with autograd's."

@@ -1,0 +1,58 @@
+"""Fixtures and small things that the tests of the machinery of checks share."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from companion.checks import _registry
+from companion.checks.authoring import call, compare, exercise, gradients
+
+SQUARE = "elbo.square_in_the_tests"
+X = torch.linspace(-1, 2, 5)
+ELBO_KEYS = [
+    "elbo.kl_by_hand",
+    "elbo.kl",
+    "elbo.linear_gaussian",
+    "elbo.optimal_q",
+    "elbo.effective_beta",
+    "elbo.fix_the_loss",
+    "elbo.iw_bound",
+]
+
+
+def raising(message="boom"):
+    raise ValueError(message)
+
+
+@pytest.fixture(name="progress_file")
+def make_progress_file(tmp_path, monkeypatch):
+    file = tmp_path / "reader" / "progress.json"
+    monkeypatch.setenv("COMPANION_PROGRESS", str(file))
+    return file
+
+
+@pytest.fixture(name="square")
+def make_square(monkeypatch):
+    """One small exercise of our own."""
+    _registry.load("elbo")
+    monkeypatch.setattr(_registry, "_exercises", dict(_registry._exercises))
+
+    @exercise(SQUARE, title="The square")
+    def judge(answer):
+        compare(call(answer, x=X), X**2, {"You doubled `x`.": 2 * X})
+        gradients(answer, x=X)
+
+
+def in_a_new_process(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+    )
+    return result.stdout
