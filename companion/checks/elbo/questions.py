@@ -65,7 +65,8 @@ QUIZ = (
             Option(
                 "$\\beta = 1/20$",
                 "the mean is the sum divided by $D$, so the KL counts a twentieth. The "
-                "reconstructions get sharper, and samples from the prior get worse.",
+                "reconstructions get sharper, and codes drawn from the prior fit the decoder "
+                "less well.",
                 right=True,
             ),
         ),
@@ -86,12 +87,12 @@ QUIZ = (
             ),
             Option(
                 "$\\beta = 1$, with a learning rate 784 times smaller",
-                "that would be so if both terms had been averaged. The KL was not.",
+                "that would be so if the KL had been divided by 784 too. It was not.",
             ),
         ),
     ),
     Question(
-        "$\\mathcal{L}_S$ is the importance-weighted bound with $S$ samples from $q$. Which "
+        "$L_S$ is the importance-weighted bound with $S$ samples from $q$. Which "
         "statement is right?",
         (
             Option(
@@ -135,7 +136,7 @@ QUIZ = (
             ),
             Option(
                 "When training has converged",
-                "at convergence the gap is as small as the encoder's family of distributions "
+                "even the best encoder only makes the gap as small as its family of distributions "
                 "allows, and that need not be zero.",
             ),
         ),
@@ -165,14 +166,14 @@ QUIZ = (
         "A weight $w$ is 1 or 3, each with probability one half. Which is right?",
         (
             Option(
-                "$\\mathrm{E}[\\log w] < \\log \\mathrm{E}[w]$",
-                "$\\mathrm{E}[\\log w] = \\tfrac12 \\log 3 \\approx 0.55$ and "
-                "$\\log \\mathrm{E}[w] = \\log 2 \\approx 0.69$. The logarithm is concave, "
+                "$E[\\log w] < \\log E[w]$",
+                "$E[\\log w] = \\tfrac12 \\log 3 \\approx 0.55$ and "
+                "$\\log E[w] = \\log 2 \\approx 0.69$. The logarithm is concave, "
                 "so Jensen's inequality points this way, and the ELBO is a lower bound.",
                 right=True,
             ),
             Option(
-                "$\\mathrm{E}[\\log w] > \\log \\mathrm{E}[w]$",
+                "$E[\\log w] > \\log E[w]$",
                 "that is Jensen's inequality for a convex function; the logarithm is concave.",
             ),
             Option(

@@ -85,7 +85,10 @@ def effective_beta(answer: object) -> str:
     if lines:
         right = len(answers) - len(lines)
         raise NotYet(f"{right} of 4 are right. Look again at:\n\n" + "\n".join(lines))
-    return "All four. Whoever reports a loss without saying how it was averaged chose a beta."
+    return (
+        "All four. Whoever reports a loss without saying how it was averaged chose a beta and "
+        "did not tell."
+    )
 
 
 def _four(answer: object) -> dict[str, object]:
