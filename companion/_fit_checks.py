@@ -1,0 +1,178 @@
+"""What `fit` asks of its arguments, with messages that name the remedy."""
+
+import inspect
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion._validate import require_count, require_finite, require_positive
+
+
+def whole_number(number: Any) -> int:
+    """Return an int for an int of Python, NumPy or torch, or raise TypeError."""
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(
+            f"A seed must be a whole number, but it is {number!r} ({type(number).__name__}). "
+            f"Pass an int, for example 0."
+        ) from None
+
+
+def check_autocast(dtype: torch.dtype | None) -> None:
+    """Raise ValueError unless the dtype needs no scaling of the loss."""
+    if dtype not in (None, torch.bfloat16):
+        raise ValueError(
+            f"`autocast` must be None or torch.bfloat16, but it is {dtype}. Other half-precision "
+            f"types need the loss scaled, which fit does not do: pass torch.bfloat16."
+        )
+
+
+def usable_device(device: torch.device | str) -> torch.device:
+    """Return the device, or raise ValueError if this machine cannot compute on it."""
+    try:
+        return torch.zeros((), device=device).add(1).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"`device` is {str(device)!r}, which this machine cannot use: "
+            f"{str(error).splitlines()[0]} Leave it out to take the fastest device there is."
+        ) from error
+
+
+def check_settings(epochs: Any, batch_size: Any, learning_rate: Any, seed: Any) -> None:
+    """Raise unless the numbers are in range."""
+    require_count(epochs=epochs, batch_size=batch_size)
+    require_positive(learning_rate=learning_rate)
+    whole_number(seed)
+
+
+def trainable_parameters(model: Any) -> list[nn.Parameter]:
+    """Return the parameters that require gradients, or raise if there is none."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"`model` must be a torch.nn.Module, but it is a {type(model).__name__}. "
+            f"Put the function into the forward method of a module."
+        )
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    if not trainable:
+        raise ValueError(
+            "`model` has no parameters to train. Register them as nn.Parameter or in submodules, "
+            "and unfreeze them: weight.requires_grad_(True)."
+        )
+    return trainable
+
+
+def checked_data(
+    model: nn.Module, data: Any, heldout: Any, device: torch.device
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return data and held-out data (if there is none: no tensors) on the device, or raise."""
+    train = _checked_tensors("data", data)
+    unseen = () if heldout is None else _checked_tensors("heldout", heldout)
+    if unseen:
+        _check_alike(train, unseen)
+    _check_call(model, len(train))
+    return tuple(t.to(device) for t in train), tuple(t.to(device) for t in unseen)
+
+
+def _checked_tensors(name: str, value: Any) -> tuple[Tensor, ...]:
+    tensors = value if isinstance(value, (tuple, list)) else (value,)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"`{name}` must be a torch.Tensor or a tuple of them, but it is or holds a "
+                f"{type(tensor).__name__}. fit makes the batches itself: pass all examples as "
+                f"tensors, for example torch.as_tensor(array)."
+            )
+    _check_lengths(name, tensors)
+    for index, tensor in enumerate(tensors):
+        require_finite(**{f"{name}[{index}]" if len(tensors) > 1 else name: tensor})
+    return tuple(tensor.detach() for tensor in tensors)
+
+
+def _check_lengths(name: str, tensors: tuple[Tensor, ...] | list[Tensor]) -> None:
+    if not tensors or any(tensor.dim() == 0 or len(tensor) == 0 for tensor in tensors):
+        raise ValueError(
+            f"`{name}` holds no examples (shapes: {_shapes(tensors)}). "
+            f"The first axis of each tensor counts the examples, and must be at least 1."
+        )
+    if len({len(tensor) for tensor in tensors}) > 1:
+        raise ValueError(
+            f"The tensors of `{name}` differ in length: {_shapes(tensors)}. The first axis "
+            f"counts the examples, so it must be the same for all."
+        )
+
+
+def _check_alike(data: tuple[Tensor, ...], heldout: tuple[Tensor, ...]) -> None:
+    if _structure(data) != _structure(heldout):
+        raise ValueError(
+            f"`heldout` must be built like `data`: `data` has shapes {_shapes(data)} "
+            f"({_dtypes(data)}), `heldout` has {_shapes(heldout)} ({_dtypes(heldout)}). "
+            f"Only the number of examples may differ."
+        )
+
+
+def _check_call(model: nn.Module, n_tensors: int) -> None:
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*range(n_tensors), generator=None)
+    except TypeError as error:
+        raise TypeError(
+            f"fit calls the model with the {n_tensors} tensor(s) of `data` and generator=..., but "
+            f"{type(model).__name__}.forward{signature} does not take that: {error}. "
+            f"Give forward one argument for each tensor, and the keyword `generator`."
+        ) from None
+
+
+def checked_fields(output: Any, loss: Any, n_examples: int) -> dict[str, Tensor]:
+    """Return the fields of forward's answer if it is a NamedTuple, nothing if it is the loss."""
+    if isinstance(output, Tensor):
+        return {}
+    if not hasattr(output, "_asdict"):
+        raise TypeError(
+            f"The model must return a tensor or a NamedTuple of tensors, but it returned a "
+            f"{type(output).__name__}. Collect the tensors in a typing.NamedTuple."
+        )
+    if loss is None:
+        raise TypeError(
+            f"The model's answer is of type {type(output).__name__}, and `loss` does not say what "
+            f"to minimize. Pass loss=..., a function of it that gives one number for each example."
+        )
+    fields: dict[str, Tensor] = output._asdict()
+    for name, value in fields.items():
+        _check_per_example(f"The field `{name}` of the model's answer", value, n_examples)
+    return fields
+
+
+def check_loss(losses: Any, n_examples: int) -> None:
+    """Raise unless the loss has shape (B,) and depends on the weights."""
+    _check_per_example("The loss", losses, n_examples)
+    if torch.is_grad_enabled() and not losses.requires_grad:
+        raise ValueError(
+            "The loss does not depend on the weights that require gradients. Remove detach(), "
+            "item() and no_grad() between the weights and the loss."
+        )
+
+
+def _check_per_example(what: str, value: Any, n_examples: int) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{what} must be a torch.Tensor, but it is a {type(value).__name__}.")
+    if value.shape != (n_examples,):
+        raise ValueError(
+            f"{what} has shape {tuple(value.shape)}, but one number for each of the "
+            f"{n_examples} examples of the batch is expected, shape ({n_examples},). Sum over "
+            f"the event, and leave the mean over the batch to fit."
+        )
+
+
+def _structure(tensors: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
+    return [(tensor.shape[1:], tensor.dtype) for tensor in tensors]
+
+
+def _shapes(tensors: tuple[Tensor, ...] | list[Tensor]) -> str:
+    return ", ".join(str(tuple(tensor.shape)) for tensor in tensors) or "none"
+
+
+def _dtypes(tensors: tuple[Tensor, ...]) -> str:
+    return ", ".join(str(tensor.dtype).removeprefix("torch.") for tensor in tensors)

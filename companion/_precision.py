@@ -1,0 +1,21 @@
+"""Densities stay outside autocast: half precision is for networks."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
+    """Switch autocast off while a function runs: its matrix products keep their precision."""
+
+    @wraps(function)
+    def in_full_precision(*args: P.args, **kwargs: P.kwargs) -> T:
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            return function(*args, **kwargs)
+
+    return in_full_precision

@@ -1,0 +1,183 @@
+"""How `fit` saves its state after each epoch, and continues from it.
+
+The file holds weights, Adam's moments, the curves, and the settings of the run. It also holds one
+number, the loss of the first batch under the saved weights: a changed loss function or `forward`
+cannot be told from its name, but it gives another number.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion import checkpoints
+
+_KIND = "companion.training.fit"
+_TOLERANCE = 1e-3  # relative; another number of threads, or another GPU, rounds differently
+
+Curves = dict[str, dict[str, list[float]]]
+
+
+class SavedRun:
+    """The state of one call of `fit`, and the file that it is saved to.
+
+    Args:
+        path: the file. None: nothing is saved, and nothing restored.
+        model: its state_dict is saved.
+        optimizer: its state is saved.
+        curves: the lists that a restored history is written into.
+        first_loss: gives the loss of the first batch under the present weights.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        curves: Curves,
+        first_loss: Callable[[], float],
+    ) -> None:
+        self.path = None if path is None else Path(path).expanduser()
+        self.model = model
+        self.optimizer = optimizer
+        self.curves = curves
+        self.settings: dict[str, Any] = {}
+        self.first_loss = first_loss
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        if self.path is None:
+            return
+        moments = self.optimizer.state_dict()["state"]
+        tensors = {
+            **{f"model.{name}": value for name, value in self.model.state_dict().items()},
+            **{f"adam.{i}.{key}": v for i, state in moments.items() for key, v in state.items()},
+            # Curves are tensors, because JSON has no NaN, which a held-out curve may hold.
+            **{
+                f"curve.{part}.{name}": torch.tensor(curve, dtype=torch.float64)
+                for part, curves in self.curves.items()
+                for name, curve in curves.items()
+            },
+            "first_loss": torch.tensor(self.first_loss(), dtype=torch.float64),
+        }
+        checkpoints.save(
+            self.path,
+            tensors,
+            kind=_KIND,
+            epochs=len(self.curves["train"].get("loss", ())),
+            settings=self.settings,
+            curves={part: list(curves) for part, curves in self.curves.items()},
+        )
+
+    def restore(self, epochs: int, **settings: Any) -> int:
+        """Load the state into model, optimizer and curves; save the present one if there is none.
+
+        The weights before the first epoch are saved too: an interrupted first epoch must not
+        become the start of the next run.
+
+        Args:
+            epochs: how many are asked for.
+            settings: what must be equal for a run to continue. Data are compared by a hash.
+
+        Returns:
+            How many epochs are done.
+        """
+        if self.path is None:
+            return 0
+        self.settings = _described(self.model, settings)
+        if not self.path.exists():
+            self.save()
+            return 0
+        tensors, metadata = checkpoints.load(self.path)
+        self._check_settings(metadata, epochs)
+        self._load_weights(tensors)
+        self._restore_optimizer(_below("adam.", tensors))
+        for part, names in metadata["curves"].items():
+            for name in names:
+                self.curves[part][name] = tensors[f"curve.{part}.{name}"].tolist()
+        return int(metadata["epochs"])
+
+    def _load_weights(self, tensors: dict[str, Tensor]) -> None:
+        before = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(_below("model.", tensors))
+        saved, now = tensors["first_loss"].item(), self.first_loss()
+        if not math.isclose(saved, now, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+            self.model.load_state_dict(before)
+            self._refuse(
+                f"by a model whose loss on the first batch was {saved:.6g}, but with the same "
+                f"weights it is now {now:.6g}: forward or loss has changed"
+            )
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _check_settings(self, metadata: dict[str, Any], epochs: int) -> None:
+        if metadata.get("kind") != _KIND:
+            raise ValueError(
+                f"`{self.path}` was not written by fit, so fit cannot continue from it, and does "
+                f"not overwrite it. Name another file in Run(checkpoint=...)."
+            )
+        for name, now in self.settings.items():
+            saved = metadata["settings"].get(name)
+            if saved != now:
+                self._refuse(f"with {name} = {saved}, but now {name} = {now}")
+        if metadata["epochs"] > epochs:
+            self._refuse(f"after {metadata['epochs']} epochs, but now epochs = {epochs}")
+
+    def _refuse(self, difference: str) -> None:
+        raise ValueError(
+            f"The checkpoint `{self.path}` was saved {difference}. Undo the change to continue "
+            f"that run. To begin a new one, delete the file or name another."
+        )
+
+
+def _described(model: nn.Module, settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": _describe_model(model),
+        **{k: _describe_data(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+    }
+
+
+def _describe_model(model: nn.Module) -> str:
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    entries = [
+        (name, tuple(value.shape), str(value.dtype), name in frozen)
+        for name, value in model.state_dict().items()
+    ]
+    size = sum(weight.numel() for weight in model.parameters())
+    return f"{type(model).__name__} of {size:,} weights ({_digest(repr(entries).encode())})"
+
+
+def _describe_data(tensors: tuple[Tensor, ...]) -> str:
+    if not tensors:
+        return "none"
+    parts: list[bytes | memoryview] = []
+    for tensor in tensors:
+        content = tensor.cpu().contiguous().flatten().view(torch.uint8).numpy()
+        parts += [repr((tuple(tensor.shape), str(tensor.dtype))).encode(), content.data]
+    return f"{len(tensors[0]):,} examples ({_digest(*parts)})"
+
+
+def _digest(*parts: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:8]
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
