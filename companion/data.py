@@ -190,14 +190,14 @@ def digits8(split: str = "train", *, device: torch.device | str | None = None) -
 def binarize(
     images: Float[Tensor, "*shape"], *, generator: Generator | None = None
 ) -> Float[Tensor, "*shape"]:
-    r"""Draw black-and-white images whose expectation is the grey image.
+    r"""Draw black-and-white images whose expectation is the gray image.
 
     .. math:: b_i \sim \text{Bernoulli}(x_i)
 
     Each call draws afresh: static binarization calls it once, dynamic binarization each step.
 
     Args:
-        images: grey values in [0, 1], any shape.
+        images: gray values in [0, 1], any shape.
         generator: source of randomness, on the device of `images`. None takes torch's own.
 
     Returns:

@@ -16,6 +16,7 @@ from torch import Tensor
 from companion._validate import (
     require_count,
     require_finite,
+    require_generator,
     require_last_axis,
     require_same_device,
     require_same_shape,
@@ -62,6 +63,7 @@ def rsample(
     torch.Size([5, 3, 2])
     """
     _require_parameters(mean=mean, log_var=log_var)
+    require_generator(generator, mean.device)
     leading = () if n_samples is None else (_count(n_samples),)
     shape = (*leading, *mean.shape)
     noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
@@ -127,7 +129,7 @@ def kl(
         TypeError: an argument is no tensor of floating-point numbers.
         ValueError: shapes or devices differ, or a value is not finite.
 
-    Reference: chapter 1, equation (1.13).
+    Reference: chapter 1, exercises 1.1 and 1.2.
 
     >>> kl(torch.ones(1, 2), torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
     tensor([1.])

@@ -6,7 +6,6 @@ axis of x; log-densities are summed over it, in nats, with all constants.
 Axes: S importance samples (leading, optional), B batch, `event` the pixels or coordinates.
 """
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -17,6 +16,8 @@ from torch.nn import functional as F
 from companion._validate import (
     require_binary,
     require_finite,
+    require_generator,
+    require_number,
     require_range,
     require_same_device,
     require_tensor,
@@ -73,18 +74,20 @@ class Bernoulli(Likelihood):
         """
         _require_event(x, output)
         require_binary(
-            "Binarize grey pixels first (companion.data.binarize), or take ContinuousBernoulli. "
-            "On grey pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy",
+            "Binarize gray pixels first (companion.data.binarize), or take ContinuousBernoulli. "
+            "On gray pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy",
             x=x,
         )
         return -_binary_cross_entropy(x, output)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected pixel, the sigmoid of the logit."""
+        require_tensor(output=output)
         return torch.sigmoid(output)
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels: zeros and ones, of the shape of `output`."""
+        _require_output(output, generator)
         return torch.bernoulli(torch.sigmoid(output), generator=generator)
 
 
@@ -108,7 +111,7 @@ class ContinuousBernoulli(Likelihood):
         """Log-density of pixels in [0, 1].
 
         Args:
-            x: grey pixels in [0, 1], shape (B, *event).
+            x: gray pixels in [0, 1], shape (B, *event).
             output: the decoder's logits, shape (B, *event) or (S, B, *event).
 
         Returns:
@@ -124,13 +127,16 @@ class ContinuousBernoulli(Likelihood):
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected pixel, which is not the sigmoid of the logit."""
+        require_tensor(output=output)
         near_zero = output.abs() < _SERIES_LIMIT
         safe = torch.where(near_zero, torch.ones_like(output), output)
         exact = 0.5 + 0.5 / torch.tanh(safe / 2) - 1 / safe
-        return torch.where(near_zero, 0.5 + output / 12 - output**3 / 720, exact)
+        series = 0.5 + output / 12 - output**3 / 720 + output**5 / 30_240
+        return torch.where(near_zero, series, exact)
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels in [0, 1], of the shape of `output`, by inverting the distribution."""
+        _require_output(output, generator)
         u = torch.rand(output.shape, generator=generator, device=output.device, dtype=output.dtype)
         near_zero = output.abs() < 1e-3
         safe = torch.where(near_zero, torch.ones_like(output), output)
@@ -159,8 +165,7 @@ class Gaussian(Likelihood):
 
     def __init__(self, log_var: float = 0.0, *, learned: bool = False) -> None:
         super().__init__()
-        if not math.isfinite(log_var):
-            raise ValueError(f"`log_var` must be finite, but it is {log_var}.")
+        require_number(log_var=log_var)
         value = torch.tensor(float(log_var))
         if learned:
             self.log_var = nn.Parameter(value)
@@ -185,15 +190,17 @@ class Gaussian(Likelihood):
         """
         _require_event(x, output)
         squared = _sum_event((x - output).square(), x)
-        n_pixels = x[0].numel()
+        n_pixels = x.shape[1:].numel()
         return -0.5 * (n_pixels * (LOG_2PI + self.log_var) + squared * (-self.log_var).exp())
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected pixel, which is the decoder's output."""
+        require_tensor(output=output)
         return output
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels, of the shape of `output`."""
+        _require_output(output, generator)
         noise = torch.randn(
             output.shape, generator=generator, device=output.device, dtype=output.dtype
         )
@@ -203,9 +210,9 @@ class Gaussian(Likelihood):
 def cross_entropy(
     x: Float[Tensor, " B *event"], logits: Float[Tensor, "..."]
 ) -> Float[Tensor, "..."]:
-    """Binary cross-entropy between grey pixels and logits, summed over the event, in nats.
+    """Binary cross-entropy between gray pixels and logits, summed over the event, in nats.
 
-    For zeros and ones this is -log p(x) under a Bernoulli. For grey pixels it is a distance
+    For zeros and ones this is -log p(x) under a Bernoulli. For gray pixels it is a discrepancy
     with a floor above zero, and no log-likelihood of anything: chapter 3 measures what that costs.
 
     Args:
@@ -237,11 +244,17 @@ def _log_sinhc(t: Tensor) -> Tensor:
     near_zero = t.abs() < _SERIES_LIMIT / 2
     safe = torch.where(near_zero, torch.ones_like(t), t).abs()
     exact = safe + torch.log(-torch.expm1(-2 * safe)) - torch.log(2 * safe)
-    return torch.where(near_zero, t**2 / 6 - t**4 / 180, exact)
+    return torch.where(near_zero, t**2 / 6 - t**4 / 180 + t**6 / 2835, exact)
 
 
 def _sum_event(values: Tensor, x: Tensor) -> Tensor:
     return values.flatten(start_dim=values.dim() - x.dim() + 1).sum(-1)
+
+
+def _require_output(output: Tensor, generator: torch.Generator | None) -> None:
+    require_tensor(output=output)
+    require_generator(generator, output.device)
+    require_finite(output=output)
 
 
 def _require_event(x: Tensor, output: Tensor, name: str = "output") -> None:

@@ -15,11 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from companion import gaussian
+from companion._precision import outside_autocast
 from companion._validate import (
     require_count,
     require_finite,
-    require_last_axis,
+    require_generator,
+    require_matrix,
     require_same_device,
+    require_same_dtype,
+    require_same_shape,
     require_tensor,
 )
 from companion.gaussian import LOG_2PI
@@ -56,6 +60,7 @@ class LinearGaussian:
     ) -> None:
         require_tensor(weight=weight, bias=bias, log_var=log_var)
         require_same_device(weight=weight, bias=bias, log_var=log_var)
+        require_same_dtype(weight=weight, bias=bias, log_var=log_var)
         require_finite(weight=weight, bias=bias, log_var=log_var)
         if weight.dim() != 2 or bias.shape != weight.shape[:1] or log_var.dim() != 0:
             raise ValueError(
@@ -64,6 +69,7 @@ class LinearGaussian:
             )
         self.weight, self.bias, self.log_var = weight, bias, log_var
 
+    @outside_autocast
     def log_prob(self, x: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
         r"""Exact log-density log p(x) = log N(x; b, W W^T + sigma^2 I), in nats, shape (B,).
 
@@ -78,18 +84,20 @@ class LinearGaussian:
         log_det = (n_pixels - dim) * self.log_var + 2 * factor.diagonal().log().sum()
         return -0.5 * (n_pixels * LOG_2PI + log_det + squared)
 
+    @outside_autocast
     def posterior(self, x: Float[Tensor, "B P"]) -> Posterior:
         r"""Exact posterior p(z | x) = N(M^{-1} W^T (x - b), sigma^2 M^{-1}), M = W^T W + sigma^2 I.
 
         Returns:
             `Posterior(mean, covariance)`, shapes (B, D) and (D, D).
 
-        Reference: Tipping and Bishop (1999), section 3.2, the posterior distribution.
+        Reference: Tipping and Bishop (1999), equation (6).
         """
         covariance = torch.linalg.inv(self._precision())
         projected = self._center(x) @ self.weight * (-self.log_var).exp()
         return Posterior(projected @ covariance, covariance)
 
+    @outside_autocast
     def elbo(
         self, x: Float[Tensor, "B P"], mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
     ) -> Float[Tensor, " B"]:
@@ -107,8 +115,9 @@ class LinearGaussian:
             One bound for each example, in nats, shape (B,).
         """
         divergence = gaussian.kl_to_standard(mean, log_var)
-        require_last_axis(self.weight.shape[1], mean=mean)
-        residual = (self._center(x) - mean @ self.weight.T).square().sum(-1)
+        centered = self._center(x)
+        self._require_codes(mean, log_var, len(x))
+        residual = (centered - mean @ self.weight.T).square().sum(-1)
         spread = log_var.exp() @ self.weight.square().sum(0)
         constant = self.weight.shape[0] * (LOG_2PI + self.log_var)
         expected = -0.5 * (constant + (residual + spread) * (-self.log_var).exp())
@@ -117,6 +126,7 @@ class LinearGaussian:
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n P"]:
         """Draw n points x, on the device of the weight."""
         require_count(n=n)
+        require_generator(generator, self.weight.device)
         n_pixels, dim = self.weight.shape
         code = self.weight.new_empty(n, dim).normal_(generator=generator)
         noise = self.weight.new_empty(n, n_pixels).normal_(generator=generator)
@@ -132,9 +142,16 @@ class LinearGaussian:
     def _center(self, x: Tensor) -> Tensor:
         require_tensor(x=x)
         require_same_device(x=x, weight=self.weight)
-        require_last_axis(len(self.bias), x=x)
+        require_matrix(None, len(self.bias), x=x)
         require_finite(x=x)
-        return x - self.bias
+        centered = x - self.bias  # float32 data meet a float64 model in float64
+        require_same_dtype(x=centered, weight=self.weight)
+        return centered
+
+    def _require_codes(self, mean: Tensor, log_var: Tensor, n_examples: int) -> None:
+        require_same_device(mean=mean, weight=self.weight)
+        require_same_dtype(mean=mean, log_var=log_var, weight=self.weight)
+        require_matrix(n_examples, self.weight.shape[1], mean=mean, log_var=log_var)
 
 
 def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
@@ -202,6 +219,7 @@ def from_linear_decoder(
     return LinearGaussian(*(t.detach().double() for t in (weight, bias, log_var)))
 
 
+@outside_autocast
 def posterior_gap(posterior: Posterior, mean: Tensor, log_var: Tensor) -> Float[Tensor, " B"]:
     r"""KL(q || posterior) in nats for a diagonal q, against the full-covariance posterior.
 
@@ -212,7 +230,17 @@ def posterior_gap(posterior: Posterior, mean: Tensor, log_var: Tensor) -> Float[
 
     Returns:
         The gap log p(x) - ELBO, shape (B,).
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers, or dtypes differ.
+        ValueError: shapes or devices differ, or a value is not finite.
     """
+    require_tensor(mean=mean, log_var=log_var)
+    tensors = {"mean": mean, "log_var": log_var, "posterior.mean": posterior.mean}
+    require_same_shape(**tensors)
+    require_same_device(**tensors)
+    require_same_dtype(**tensors)
+    require_finite(**tensors)
     precision = torch.linalg.inv(posterior.covariance)
     delta = posterior.mean - mean
     distance = torch.einsum("bi,ij,bj->b", delta, precision, delta)

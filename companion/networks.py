@@ -9,12 +9,19 @@ Axes: S importance samples, B batch, D latent dimensions, `event` the shape of o
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validate import require_count, require_last_axis, require_tensor
+from companion._validate import (
+    require_count,
+    require_last_axis,
+    require_same_device,
+    require_same_dtype,
+    require_tensor,
+)
 from companion.gaussian import DiagonalGaussian
 
 IMAGE = (1, 28, 28)
@@ -40,11 +47,11 @@ class MLPEncoder(nn.Module):
         super().__init__()
         require_count(latent_dim=latent_dim)
         self.event_shape = _shape(event_shape)
-        self.layers = _mlp(math.prod(self.event_shape), *hidden_dims, 2 * latent_dim)
+        self.layers = _mlp(math.prod(self.event_shape), hidden_dims, 2 * latent_dim)
 
     def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
-        return _split(self.layers(_flatten(x, self.event_shape)))
+        return _split(self.layers(_flatten(x, self.event_shape, self)))
 
 
 class MLPDecoder(nn.Module):
@@ -66,12 +73,11 @@ class MLPDecoder(nn.Module):
         require_count(latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.event_shape = _shape(event_shape)
-        self.layers = _mlp(latent_dim, *hidden_dims, math.prod(self.event_shape))
+        self.layers = _mlp(latent_dim, hidden_dims, math.prod(self.event_shape))
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the output, shape (B, *event) or (S, B, *event)."""
-        require_tensor(z=z)
-        require_last_axis(self.latent_dim, z=z)
+        _require_codes(z, self.latent_dim, self)
         return self.layers(z).unflatten(-1, self.event_shape)
 
 
@@ -97,7 +103,7 @@ class LinearEncoder(nn.Module):
 
     def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
-        mean = self.mean(_flatten(x, self.event_shape))
+        mean = self.mean(_flatten(x, self.event_shape, self))
         return DiagonalGaussian(mean, self.log_var.expand_as(mean))
 
 
@@ -125,7 +131,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "B 1 28 28"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
-        _require_event_shape(x, IMAGE)
+        _require_event_shape(x, IMAGE, self)
         return _split(self.layers(x))
 
 
@@ -154,14 +160,13 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "*S B 1 28 28"]:
         """Return the output, shape (B, 1, 28, 28) or (S, B, 1, 28, 28)."""
-        require_tensor(z=z)
-        require_last_axis(self.latent_dim, z=z)
+        _require_codes(z, self.latent_dim, self)
         return self.layers(z.reshape(-1, self.latent_dim)).reshape(*z.shape[:-1], *IMAGE)
 
 
-def _mlp(*sizes: int) -> nn.Sequential:
-    for size in sizes:
-        require_count(layer_size=size)
+def _mlp(n_inputs: int, hidden_dims: Sequence[int], n_outputs: int) -> nn.Sequential:
+    _require_sizes(hidden_dims=hidden_dims)
+    sizes = (n_inputs, *hidden_dims, n_outputs)
     linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     between = [layer for linear in linears[:-1] for layer in (linear, nn.ReLU())]
     return nn.Sequential(*between, linears[-1])
@@ -173,19 +178,49 @@ def _split(output: Tensor) -> DiagonalGaussian:
 
 
 def _shape(event_shape: Sequence[int]) -> tuple[int, ...]:
-    for size in event_shape:
-        require_count(event_shape=size)
+    _require_sizes(event_shape=event_shape)
     if not event_shape:
         raise ValueError("`event_shape` is empty. Name at least one axis, for example (2,).")
     return tuple(event_shape)
 
 
-def _flatten(x: Tensor, event_shape: tuple[int, ...]) -> Tensor:
-    _require_event_shape(x, event_shape)
+def _flatten(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> Tensor:
+    _require_event_shape(x, event_shape, network)
     return x.flatten(start_dim=1)
 
 
-def _require_event_shape(x: Tensor, event_shape: tuple[int, ...]) -> None:
+def _require_sizes(**sizes: Any) -> None:
+    for name, value in sizes.items():
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise TypeError(
+                f"`{name}` must be a sequence of whole numbers, but it is {value!r}. "
+                f"One number becomes a tuple by a comma: ({value},)."
+            )
+        for size in value:
+            require_count(**{name: size})
+
+
+def _require_codes(z: Tensor, latent_dim: int, network: nn.Module) -> None:
+    require_tensor(z=z)
+    if z.dim() < 2:
+        raise ValueError(
+            f"`z` has shape {tuple(z.shape)}, but codes (B, {latent_dim}) or (S, B, {latent_dim}) "
+            f"are expected. One code becomes a batch of one by z[None]."
+        )
+    require_last_axis(latent_dim, z=z)
+    _require_like_weights(network, z=z)
+
+
+def _require_like_weights(network: nn.Module, **tensors: Tensor) -> None:
+    weight = next(network.parameters())
+    require_same_device(**tensors, model=weight)
+    device = weight.device.type
+    # Autocast converts by itself.
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+        require_same_dtype(**tensors, model=weight)
+
+
+def _require_event_shape(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> None:
     require_tensor(x=x)
     if tuple(x.shape[1:]) != event_shape:
         raise ValueError(
@@ -193,3 +228,4 @@ def _require_event_shape(x: Tensor, event_shape: tuple[int, ...]) -> None:
             f"{', '.join(map(str, event_shape))}). Reshape it: x.reshape(-1, "
             f"{', '.join(map(str, event_shape))})."
         )
+    _require_like_weights(network, x=x)

@@ -9,7 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validate import require_count, require_finite, require_last_axis, require_tensor
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_generator,
+    require_last_axis,
+    require_tensor,
+)
 from companion.gaussian import LOG_2PI, DiagonalGaussian, kl_to_standard
 
 
@@ -77,6 +83,7 @@ class StandardNormal(Prior):
         require_count(n=n)
         shape = (n, self.dim)
         origin = self.origin
+        require_generator(generator, origin.device)
         return torch.randn(shape, generator=generator, device=origin.device, dtype=origin.dtype)
 
     def kl(self, q: DiagonalGaussian, z: Float[Tensor, "*S B D"]) -> Float[Tensor, " B"]:

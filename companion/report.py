@@ -1,11 +1,11 @@
 """Numbers for the prose: what a chapter says is taken from its own run."""
 
-from typing import Any
+from typing import Any, SupportsFloat
 
 _GLUE_PREFIX = "application/papermill.record/"
 
 
-def report(**numbers: float) -> None:
+def report(**numbers: SupportsFloat) -> None:
     """Print numbers, and hand them to the book so that its sentences can quote them.
 
     In a notebook the numbers also travel as display data without a visible part, which MyST-NB
@@ -20,13 +20,15 @@ def report(**numbers: float) -> None:
     >>> report(gap=0.25)
     gap = 0.25
     """
-    for name, value in numbers.items():
-        number = _number(name, value)
-        print(f"{name} = {number:.4g}")
-        _glue(name, number)
+    values = {name: _number(name, value) for name, value in numbers.items()}
+    print("\n".join(f"{name} = {value:.5g}" for name, value in values.items()))
+    for name, value in values.items():
+        _glue(name, value)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: Any) -> int | float:
+    if hasattr(value, "detach"):
+        value = value.detach()  # a tensor with a gradient would warn
     try:
         return value if isinstance(value, int) else float(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -36,7 +38,7 @@ def _number(name: str, value: Any) -> float:
         ) from None
 
 
-def _glue(name: str, number: float) -> None:
+def _glue(name: str, number: int | float) -> None:
     shell = _interactive_shell()
     if shell is None:
         return

@@ -7,7 +7,7 @@ Axes: S importance samples (leading), B batch, D latent dimensions, `event` the 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -31,12 +31,21 @@ class Elbo(NamedTuple):
     kl: Float[Tensor, " B"]
 
     def value(self, beta: float = 1.0) -> Float[Tensor, " B"]:
-        """Return log_likelihood - beta * kl. Only beta = 1 is a bound on log p(x) in general."""
+        """Return log_likelihood - beta * kl, in nats.
+
+        For beta >= 1 its expectation is a lower bound on log p(x), tightest at 1. For beta < 1 it
+        may exceed log p(x).
+        """
         return self.log_likelihood - beta * self.kl
 
 
 def negative_elbo(elbo: Elbo) -> Float[Tensor, " B"]:
     """Return the training loss -ELBO of each example, for `fit(..., loss=negative_elbo)`."""
+    if not hasattr(elbo, "value"):
+        raise TypeError(
+            f"`elbo` must be an Elbo, but it is a {type(elbo).__name__}. "
+            f"Pass what a VAE returns, or Elbo(log_likelihood, kl)."
+        )
     return -elbo.value()
 
 
@@ -63,6 +72,7 @@ class VAE(nn.Module):
         self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, prior: Prior
     ) -> None:
         super().__init__()
+        _require_modules(encoder=encoder, decoder=decoder, likelihood=likelihood, prior=prior)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
@@ -91,6 +101,7 @@ class VAE(nn.Module):
         Raises:
             ValueError: x does not fit the encoder or the likelihood, or is not finite.
         """
+        require_count(n_samples=n_samples)
         q = self.encode(x)
         z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
         log_likelihood = self.likelihood.log_prob(x, self.decode(z)).mean(0)
@@ -124,9 +135,9 @@ def importance_weighted_bound(
     max_rows: int = MAX_ROWS,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, " B"]:
-    r"""Importance-weighted bound on log p(x), in bounded memory and without gradients.
+    r"""Estimate the importance-weighted bound on log p(x), in bounded memory, without gradients.
 
-    .. math:: L_S(x) = \log \frac1S \sum_{s=1}^{S} \frac{p(x, z_s)}{q(z_s \mid x)},
+    .. math:: \hat L_S(x) = \log \frac1S \sum_{s=1}^{S} \frac{p(x, z_s)}{q(z_s \mid x)},
         \qquad z_s \sim q(z \mid x)
 
     Its expectation grows with S and tends to log p(x). For S = 1 it is a one-sample ELBO.
@@ -147,6 +158,7 @@ def importance_weighted_bound(
 
     Reference: Burda, Grosse and Salakhutdinov (2016), equation (8).
     """
+    _require_vae(model)
     _require_batch(x)
     require_count(n_samples=n_samples, max_rows=max_rows)
     bounds = [
@@ -170,6 +182,8 @@ def log_importance_weights(
         n_samples: the number S of importance samples.
         generator: source of the noise, on the device of x.
     """
+    _require_vae(model)
+    require_count(n_samples=n_samples)
     q = model.encode(x)
     z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
     log_joint = model.likelihood.log_prob(x, model.decode(z)) + model.prior.log_prob(z)
@@ -187,6 +201,23 @@ def _bound_of_chunk(
         log_weights = log_importance_weights(model, x, size, generator=generator)
         total = torch.logaddexp(total, log_weights.logsumexp(0))
     return total - math.log(n_samples)
+
+
+def _require_modules(**modules: Any) -> None:
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"`{name}` must be a torch.nn.Module, but it is {module!r}. "
+                f"Pass an instance, not the class or a function: Bernoulli(), not Bernoulli."
+            )
+
+
+def _require_vae(model: Any) -> None:
+    if not isinstance(model, nn.Module) or not hasattr(model, "encode"):
+        raise TypeError(
+            f"`model` must be a VAE, but it is a {type(model).__name__}. "
+            f"Pass the whole model: VAE(encoder, decoder, likelihood, prior)."
+        )
 
 
 def _require_batch(x: Tensor) -> None:

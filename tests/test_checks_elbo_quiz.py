@@ -82,7 +82,7 @@ def test_quiz_softplus():
 def test_quiz_jensen():
     mean_log, log_mean = (math.log(1) + math.log(3)) / 2, math.log((1 + 3) / 2)
     sign = "<" if mean_log < log_mean else ">"
-    assert right_option("1 or 3") == f"$\\mathrm{{E}}[\\log w] {sign} \\log \\mathrm{{E}}[w]$"
+    assert right_option("1 or 3") == f"$E[\\log w] {sign} \\log E[w]$"
     (question,) = [question for question in QUIZ if "1 or 3" in question.text]
     feedback = next(option for option in question.options if option.right).feedback
     assert f"{mean_log:.2f}" in feedback

@@ -405,15 +405,15 @@ def test_a_toy_asks_for_its_generator(toy):
 
 def test_the_mean_of_many_binarizations_is_the_image():
     """The number of ones of each pixel is binomial: none may lie outside its 1 - 1e-9 range."""
-    draws, grey = 2000, torch.linspace(0, 1, 256).reshape(4, 1, 8, 8)
+    draws, gray = 2000, torch.linspace(0, 1, 256).reshape(4, 1, 8, 8)
     generator = seeded()
-    ones = sum(binarize(grey, generator=generator).double() for _ in range(draws))
-    low, high = stats.binom.interval(1 - 1e-9, draws, grey.double().numpy())
+    ones = sum(binarize(gray, generator=generator).double() for _ in range(draws))
+    low, high = stats.binom.interval(1 - 1e-9, draws, gray.double().numpy())
     assert (ones.numpy() >= low).all()
     assert (ones.numpy() <= high).all()
     assert (high - low).max() < 0.15 * draws  # so the test has teeth
     # Together, the pixels are as spread as independent draws are.
-    expected, variance = grey.double().sum() * draws, (grey * (1 - grey)).double().sum() * draws
+    expected, variance = gray.double().sum() * draws, (gray * (1 - gray)).double().sum() * draws
     assert abs(ones.sum() - expected) < 5 * variance.sqrt()
 
 

@@ -82,18 +82,21 @@ def _question_text(number: int, question: Question, answers: bool) -> str:
 
 def _question_html(name: str, number: int, question: Question) -> str:
     text = inline_html(question.text, math=True)
-    options = "".join(_option_html(name, option) for option in question.options)
+    options = "".join(
+        _option_html(name, letter, option)
+        for letter, option in zip("abcdefgh", question.options, strict=False)
+    )
     return (
         f'<div role="group" aria-labelledby="{name}" style="margin:1.5em 0">'
         f'<p id="{name}"><strong>Question {number}.</strong> {text}</p>{options}</div>'
     )
 
 
-def _option_html(name: str, option: Option) -> str:
+def _option_html(name: str, letter: str, option: Option) -> str:
     symbol = "✓" if option.right else "✗"
     return (
         f'<details name="{name}" style="margin:0.3em 0 0.3em 1em">'
-        f'<summary style="cursor:pointer">{inline_html(option.text, math=True)}</summary>'
+        f'<summary style="cursor:pointer">({letter}) {inline_html(option.text, math=True)}</summary>'
         f'<p style="margin:0.3em 0 0.6em 1.2em"><strong><span aria-hidden="true">{symbol}</span> '
         f"{_verdict(option)}</strong> {inline_html(option.feedback, math=True)}</p></details>"
     )

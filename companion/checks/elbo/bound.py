@@ -43,8 +43,7 @@ def _bound_slips(log_w: Tensor) -> Hints:
             0
         ),
         "This is the mean weight. Take its logarithm.": right.exp(),
-        "You subtracted the largest log-weight; it has to be added "
-        "back.": right - log_w.amax(0),
+        "You subtracted the largest log-weight; it has to be added back.": right - log_w.amax(0),
         "The sign is wrong: this is the loss. Return the bound.": -right,
     }
 

@@ -1,0 +1,85 @@
+# Everything a reader or an author needs. `make help` lists it.
+#
+# Variables you may set on the command line:
+#   PYTHON       the interpreter that makes the virtual environment  (python3)
+#   VENV         the environment; point it to one with your own PyTorch, for example a GPU build
+#   TORCH_ARGS   options of the pip call that installs PyTorch, for example an index of CPU builds
+#   CONSTRAINTS  the exact versions; empty for the newest ones that pyproject.toml allows
+#   JOBS         how many chapters or groups of tests run at a time  (2)
+#   BUDGET       how many seconds a chapter may take; more on a slow or busy machine  (90)
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_ARGS ?=
+CONSTRAINTS ?= constraints.txt
+JOBS ?= 2
+BUDGET ?= 90
+
+BIN := $(abspath $(VENV))/bin
+RUN := $(BIN)/python
+STAMP := $(VENV)/.course-installed
+PAGE := _build/html/book/index.html
+
+# Work runs in parallel processes. More than one thread in each makes them wait for each other:
+# on two busy cores a training loop becomes twenty times slower.
+PARALLEL := OMP_NUM_THREADS=1
+
+# Never export MPLBACKEND: kernels would then show no figures.
+unexport MPLBACKEND
+export JUPYTER_PLATFORM_DIRS := 1
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test check-pages lint lab notebooks lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "Set VENV, PYTHON, TORCH_ARGS or CONSTRAINTS as the head of the Makefile explains."
+
+setup: $(STAMP)  ## install the course into .venv (the other targets do it for you)
+
+$(STAMP): constraints.txt pyproject.toml tools/install.py
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	$(RUN) tools/install.py --constraints "$(CONSTRAINTS)" --torch-args "$(TORCH_ARGS)"
+	touch $(STAMP)
+
+book: setup  ## execute the chapters that changed, build the pages, check them
+	$(RUN) -m tools.assets
+	$(PARALLEL) $(RUN) -m tools.execute --jobs $(JOBS) --budget $(BUDGET)
+	$(PARALLEL) $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
+	$(RUN) -m tools.check_book
+	@echo "The book is ready. Open $(abspath $(PAGE))"
+
+# Tests of the sources and of every notebook come first, in one parallel run. Then the book is
+# built and its pages are tested in a browser. The notebooks are executed twice on purpose: by
+# nbval as a reader opens them, and for the pages. Both runs use all cores, and the second is
+# cached, so that only the chapters that changed cost time.
+test: setup lint  ## every test: code, notebooks, book, built pages
+	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadscope -m "not pages" \
+	    --nbval-lax --nbval-current-env --nbval-cell-timeout 300 tests companion book
+	$(MAKE) --no-print-directory book
+	$(MAKE) --no-print-directory check-pages
+
+check-pages: setup  ## the tests of the built pages only (after make book)
+	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadgroup -m pages tests/book
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: setup  ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=book
+
+notebooks: setup  ## write the .ipynb beside each chapter again
+	$(RUN) -m tools.sync_notebooks
+
+lock:  ## derive constraints.txt anew from pyproject.toml and constraints.in
+	$(RUN) -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --upgrade \
+	    --custom-compile-command "make lock" --all-extras -c constraints.in pyproject.toml -o constraints.txt
+
+clean:  ## remove what the book and the tests made (the environment stays)
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .hypothesis tests/book/node_modules
+	find book companion tests tools -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -1,0 +1,150 @@
+"""Every built page in a real browser: offline, quiet, accessible, readable on a phone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.pages import ROOT, pages
+
+pytestmark = pytest.mark.pages
+
+NAMES = [str(page.relative_to(ROOT).with_suffix(".html")) for page in pages()]
+THEMES = ("light", "dark")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+SEVERE = {"serious", "critical"}
+
+
+class Visit:
+    """One opened page, what it asked the network for and what it complained about."""
+
+    def __init__(self, browser, address: str, viewport: dict, theme: str = "light"):
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.context = browser.new_context(viewport=viewport, reduced_motion="reduce")
+        choose = "for (const key of ['mode', 'theme']) localStorage.setItem(key, '{}')"
+        self.context.add_init_script(choose.format(theme))
+        self.context.route("**/*", self._allow_files_only)
+        self.page = self.context.new_page()
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(address, wait_until="load")
+        self.page.evaluate("() => window.MathJax?.startup?.promise")
+
+    def _allow_files_only(self, route) -> None:
+        if route.request.url.startswith(("file:", "data:", "blob:")):
+            route.continue_()
+        else:
+            self.requests.append(route.request.url)
+            route.abort()
+
+    def _note(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request) -> str:
+    """Each page of the table of contents in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="module", params=THEMES)
+def theme(request) -> str:
+    """Both themes."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def visit(browser, html: Path, name: str, theme: str) -> Iterator[Visit]:
+    """One page, opened once for all its tests."""
+    opened = Visit(browser, (html / name).as_uri(), DESKTOP, theme)
+    yield opened
+    opened.context.close()
+
+
+def assert_offline_and_quiet(opened: Visit) -> None:
+    """No request to a network, no error in the console, every formula set."""
+    assert opened.requests == []
+    assert opened.errors == []
+    formulas = opened.page.locator(".math").count()
+    assert opened.page.locator(".math mjx-container").count() >= formulas
+    assert opened.page.locator("mjx-merror, [data-mjx-error]").all_inner_texts() == []
+
+
+def test_page_is_offline_and_quiet(visit):
+    """A page asks no network for anything, reports no error and shows its formulas."""
+    assert_offline_and_quiet(visit)
+
+
+@pytest.mark.parametrize("other", ["search.html", "genindex.html"])
+def test_other_page_is_offline_and_quiet(browser, html, other):
+    """So do the pages that Sphinx adds."""
+    opened = Visit(browser, (html / other).as_uri(), DESKTOP)
+    assert_offline_and_quiet(opened)
+    opened.context.close()
+
+
+def test_mathjax_renders_the_chapter(browser, html):
+    """The check above is not empty: a chapter has formulas, set in MathJax's own font."""
+    opened = Visit(browser, (html / "book/vae/01-elbo.html").as_uri(), DESKTOP)
+    page = opened.page
+    assert page.locator("mjx-container").count() > 20
+    assert page.evaluate(
+        "[...document.fonts].some(f => f.family.startsWith('MJX') && f.status === 'loaded')"
+    )
+    assert page.locator("mjx-mlabeledtr").count() > 3
+    opened.context.close()
+
+
+def test_the_network_would_be_noticed(browser, tmp_path):
+    """A page that loads a remote script is caught: the test above can fail."""
+    page = tmp_path / "page.html"
+    page.write_text('<script src="https://example.invalid/x.js"></script>')
+    opened = Visit(browser, page.as_uri(), DESKTOP)
+    opened.context.close()
+    assert opened.requests == ["https://example.invalid/x.js"]
+    assert opened.errors
+
+
+def test_page_is_accessible(visit, axe, theme):
+    """axe-core finds nothing serious, also inside what is folded away at first."""
+    page = visit.page
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.setAttribute('open', ''))")
+    page.evaluate(axe)
+    violations = page.evaluate("() => axe.run().then(result => result.violations)")
+    severe = [
+        {"rule": item["id"], "where": [node["html"][:200] for node in item["nodes"][:3]]}
+        for item in violations
+        if item["impact"] in SEVERE
+    ]
+    assert severe == [], json.dumps(severe, indent=1)
+
+
+def test_axe_would_notice(browser, axe, tmp_path):
+    """axe-core reports an image without alternative text: the test above can fail."""
+    page = tmp_path / "page.html"
+    page.write_text("<html lang=en><title>t</title><main><img src=x.png></main></html>")
+    opened = Visit(browser, page.as_uri(), DESKTOP)
+    opened.page.evaluate(axe)
+    found = opened.page.evaluate("() => axe.run().then(result => result.violations.map(v => v.id))")
+    opened.context.close()
+    assert "image-alt" in found
+
+
+def test_figures_stay_transparent(visit):
+    """No white sheet behind a figure, in the dark theme either."""
+    script = "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    grounds = visit.page.eval_on_selector_all(".cell_output img", script)
+    assert set(grounds) <= {"rgba(0, 0, 0, 0)"}
+
+
+def test_page_fits_a_phone(visit):
+    """Nothing makes the page wider than the screen; wide things scroll in their own box."""
+    visit.page.set_viewport_size(PHONE)
+    width = visit.page.evaluate("document.documentElement.scrollWidth")
+    visit.page.set_viewport_size(DESKTOP)
+    assert width <= PHONE["width"]

@@ -1,0 +1,33 @@
+"""Set-up for every test: the device, reproducible properties, and nobody's progress file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+# The same examples on every machine and in every run; a slow machine is no failure.
+settings.register_profile("course", derandomize=True, deadline=None)
+settings.load_profile("course")
+
+# Doctests are collected from every module; a conftest is none, and there are two of that name.
+collect_ignore = ["conftest.py", "book/conftest.py"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `pytest --device cuda` run the same suite on a GPU."""
+    parser.addoption("--device", default="cpu", help="where tensors live: cpu, cuda or mps")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The device that was asked for on the command line."""
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture(autouse=True)
+def own_progress_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Path:
+    """Keep what a test solves out of the reader's own progress file."""
+    file = tmp_path_factory.mktemp("progress") / "progress.json"
+    monkeypatch.setenv("COMPANION_PROGRESS", str(file))
+    return file

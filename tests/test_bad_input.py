@@ -1,0 +1,77 @@
+"""What a bad input gets: the right exception, and a message that names the remedy.
+
+The shape checker of the test run would catch many of these first. Readers do not have it, so it is
+switched off here, and our own messages are what is tested.
+"""
+
+import inspect
+
+import bad_input
+import bad_input_models
+import jaxtyping
+import pytest
+
+from companion import (
+    gaussian,
+    likelihoods,
+    linear_gaussian,
+    metrics,
+    networks,
+    plots,
+    priors,
+    profiles,
+    report,
+    vae,
+)
+
+CASES = [*bad_input.CASES, *bad_input_models.CASES]
+
+
+@pytest.fixture(autouse=True)
+def without_shape_checker():
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_a_bad_input_gets_an_exception_that_names_the_remedy(call, error, message):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the next line pins the type
+        call()
+    assert type(caught.value) is error
+    assert message in str(caught.value)
+    # The message comes from us, not from deep inside torch.
+    last = caught.traceback[-1].path
+    assert "companion" in str(last), f"raised in {last}"
+
+
+def test_an_unknown_profile_names_the_known_ones(monkeypatch):
+    monkeypatch.setenv(profiles.VARIABLE, "fast")
+    with pytest.raises(ValueError, match=r"must be one of 'quick', 'full', but it is 'fast'"):
+        profiles.budget(quick=1, full=2)
+
+
+def test_the_table_is_long_and_names_each_case_once():
+    names = [case[0] for case in CASES]
+    assert len(set(names)) == len(names) >= 100
+
+
+@pytest.mark.parametrize(
+    "module",
+    [gaussian, likelihoods, linear_gaussian, metrics, networks, plots, priors, report, vae],
+)
+def test_every_public_name_stands_in_the_table(module):
+    table = "".join(map(inspect.getsource, (bad_input, bad_input_models)))
+    public = {
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+    }
+    results = {"Elbo", "Estimate", "Posterior", "Likelihood", "Prior"}  # what functions return
+    without_arguments = {"use_style"}
+    assert {
+        name for name in public - results - without_arguments if f"{name}(" not in table
+    } == set()
