@@ -1,6 +1,7 @@
 """Densities stay outside autocast: half precision is for networks."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +16,9 @@ def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def in_full_precision(*args: P.args, **kwargs: P.kwargs) -> T:
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        with ExitStack() as stack:
+            for device in ("cpu", "cuda", "mps"):
+                stack.enter_context(torch.autocast(device, enabled=False))
             return function(*args, **kwargs)
 
     return in_full_precision

@@ -166,27 +166,31 @@ def require_count(**numbers: Any) -> None:
                 f"({type(number).__name__}). Pass an int, for example int({name})."
             )
         if number < 1:
-            raise ValueError(f"`{name}` must be at least 1, but it is {number}.")
+            raise ValueError(f"`{name}` must be at least 1, but it is {number}. Pass 1 or more.")
 
 
-def require_number(**numbers: Any) -> None:
-    """Raise unless every argument is a finite number."""
+def _require_number_type(**numbers: Any) -> None:
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise TypeError(
                 f"`{name}` must be a number, but it is a {type(number).__name__}. "
                 f"A tensor of one element becomes a number by {name}.item()."
             )
+
+
+def require_number(**numbers: Any) -> None:
+    """Raise unless every argument is a finite number."""
+    _require_number_type(**numbers)
+    for name, number in numbers.items():
         if not math.isfinite(number):
             raise ValueError(f"`{name}` must be finite, but it is {number}.")
 
 
 def require_positive(**numbers: Any) -> None:
     """Raise unless every argument is a finite number above zero."""
+    _require_number_type(**numbers)
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise TypeError(f"`{name}` must be a number, but it is a {type(number).__name__}.")
-        if not 0 < number < float("inf"):
+        if not 0 < number < math.inf:
             raise ValueError(f"`{name}` must be positive and finite, but it is {number}.")
 
 

@@ -224,6 +224,7 @@ def _digits(
     white: int,
     device: torch.device | str | None,
 ) -> Digits:
+    device = "cpu" if device is None else device  # not torch's default device
     # Bytes are sent to the device and become floats there: a quarter of the transfer.
     images = torch.tensor(pixels, device=device).to(torch.float32).div_(white)
     return Digits(images, torch.tensor(labels, device=device, dtype=torch.int64))

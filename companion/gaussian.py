@@ -101,7 +101,7 @@ def log_prob(
     require_same_device(value=value, mean=mean)
     require_finite(value=value)
     _require_trailing(value, mean)
-    return -0.5 * (LOG_2PI + log_var + (value - mean).square() * (-log_var).exp()).sum(-1)
+    return -0.5 * (LOG_2PI + log_var + ((value - mean) * (-log_var / 2).exp()).square()).sum(-1)
 
 
 def kl(
@@ -136,8 +136,8 @@ def kl(
     """
     _require_parameters(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
     log_ratio = log_var_q - log_var_p
-    distance = (mean_q - mean_p).square() * (-log_var_p).exp()
-    return 0.5 * (log_ratio.exp() - 1 - log_ratio + distance).sum(-1)
+    distance = ((mean_q - mean_p) * (-log_var_p / 2).exp()).square()
+    return 0.5 * (log_ratio.expm1() - log_ratio + distance).sum(-1)
 
 
 def kl_to_standard(
@@ -165,7 +165,7 @@ def kl_to_standard(
     tensor([1.])
     """
     _require_parameters(mean=mean, log_var=log_var)
-    return 0.5 * (log_var.exp() + mean.square() - 1 - log_var).sum(-1)
+    return 0.5 * (log_var.expm1() - log_var + mean.square()).sum(-1)
 
 
 def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:

@@ -138,13 +138,13 @@ class ContinuousBernoulli(Likelihood):
         """Draw pixels in [0, 1], of the shape of `output`, by inverting the distribution."""
         _require_output(output, generator)
         u = torch.rand(output.shape, generator=generator, device=output.device, dtype=output.dtype)
-        near_zero = output.abs() < 1e-3
-        safe = torch.where(near_zero, torch.ones_like(output), output)
+        at_zero = output == 0
+        safe = torch.where(at_zero, torch.ones_like(output), output)
         # For a positive logit, sample 1 - x with the opposite logit: exp never overflows.
         size = -safe.abs()
         x = torch.log1p(u * torch.expm1(size)) / size
         x = torch.where(safe > 0, 1 - x, x)
-        return torch.where(near_zero, u, x).clamp(0, 1)
+        return torch.where(at_zero, u, x).clamp(0, 1)
 
 
 class Gaussian(Likelihood):
@@ -189,9 +189,10 @@ class Gaussian(Likelihood):
             ValueError: a value is not finite, or shapes or devices do not match.
         """
         _require_event(x, output)
-        squared = _sum_event((x - output).square(), x)
-        n_pixels = x.shape[1:].numel()
-        return -0.5 * (n_pixels * (LOG_2PI + self.log_var) + squared * (-self.log_var).exp())
+        # Scale before squaring: the square of a tiny variance's inverse would overflow.
+        squared = _sum_event(((x - output) * (-self.log_var / 2).exp()).square(), x)
+        n_coordinates = x.shape[1:].numel()
+        return -0.5 * (n_coordinates * (LOG_2PI + self.log_var) + squared)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return the expected pixel, which is the decoder's output."""

@@ -65,7 +65,8 @@ class LinearGaussian:
         if weight.dim() != 2 or bias.shape != weight.shape[:1] or log_var.dim() != 0:
             raise ValueError(
                 f"`weight` must be (P, D), `bias` (P,) and `log_var` a scalar tensor, but they "
-                f"are {tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(log_var.shape)}."
+                f"are {tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(log_var.shape)}. For "
+                f"example: bias=torch.zeros(len(weight)), log_var=torch.tensor(0.0)."
             )
         self.weight, self.bias, self.log_var = weight, bias, log_var
 
@@ -73,16 +74,20 @@ class LinearGaussian:
     def log_prob(self, x: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
         r"""Exact log-density log p(x) = log N(x; b, W W^T + sigma^2 I), in nats, shape (B,).
 
-        Computed in D dimensions: with M = W^T W + sigma^2 I, the determinant lemma and
-        Woodbury's identity spare the P x P covariance.
+        With the posterior mean m, the quadratic form is a sum of two squares, so that nothing
+        cancels however small the noise is:
+
+        .. math:: \frac{\|x - b - W m\|^2}{\sigma^2} + \|m\|^2
+
+        The determinant comes from the D x D posterior precision: no P x P matrix is formed.
         """
         centered = self._center(x)
-        n_pixels, dim = self.weight.shape
-        factor = torch.linalg.cholesky(self._precision() * self.log_var.exp())
-        projected = torch.linalg.solve_triangular(factor, (centered @ self.weight).T, upper=False)
-        squared = (centered.square().sum(-1) - projected.square().sum(0)) * (-self.log_var).exp()
-        log_det = (n_pixels - dim) * self.log_var + 2 * factor.diagonal().log().sum()
-        return -0.5 * (n_pixels * LOG_2PI + log_det + squared)
+        code = self.posterior(x).mean
+        residual = (centered - code @ self.weight.T).square().sum(-1)
+        squared = residual * (-self.log_var).exp() + code.square().sum(-1)
+        n_coordinates = len(self.bias)
+        log_det = n_coordinates * self.log_var + torch.linalg.slogdet(self._precision()).logabsdet
+        return -0.5 * (n_coordinates * LOG_2PI + log_det + squared)
 
     @outside_autocast
     def posterior(self, x: Float[Tensor, "B P"]) -> Posterior:
@@ -127,9 +132,9 @@ class LinearGaussian:
         """Draw n points x, on the device of the weight."""
         require_count(n=n)
         require_generator(generator, self.weight.device)
-        n_pixels, dim = self.weight.shape
+        n_coordinates, dim = self.weight.shape
         code = self.weight.new_empty(n, dim).normal_(generator=generator)
-        noise = self.weight.new_empty(n, n_pixels).normal_(generator=generator)
+        noise = self.weight.new_empty(n, n_coordinates).normal_(generator=generator)
         return code @ self.weight.T + self.bias + (self.log_var / 2).exp() * noise
 
     def _precision(self) -> Tensor:
@@ -220,7 +225,9 @@ def from_linear_decoder(
 
 
 @outside_autocast
-def posterior_gap(posterior: Posterior, mean: Tensor, log_var: Tensor) -> Float[Tensor, " B"]:
+def posterior_gap(
+    posterior: Posterior, mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
+) -> Float[Tensor, " B"]:
     r"""KL(q || posterior) in nats for a diagonal q, against the full-covariance posterior.
 
     Args:

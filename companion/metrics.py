@@ -45,5 +45,5 @@ def mean_with_error(values: Float[Tensor, "*n"]) -> Estimate:
             f"Draw more samples."
         )
     require_finite(values=values)
-    spread = values.double().std().item()
-    return Estimate(values.double().mean().item(), spread / math.sqrt(values.numel()))
+    values = values.detach().cpu().double()
+    return Estimate(values.mean().item(), values.std().item() / math.sqrt(values.numel()))

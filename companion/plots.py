@@ -1,8 +1,8 @@
-"""Figures in one style. Every function takes and returns `Axes`.
+"""Figures in one style. Drawing functions take and return `Axes`.
 
 Text and axes are mid-gray and the background is transparent, so that a figure can be read on a
-light and on a dark page. The colors are Paul Tol's bright scheme, which the color-blind can tell
-apart; one method keeps one color in every chapter.
+light and on a dark page. The colors follow Paul Tol's bright scheme, which the color-blind can
+tell apart, with two of them darkened; one method keeps one color in every chapter.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ COLORS = {
     "importance_weighted": "#AA3377",
     "optimum": "#BBA02C",
     "log_likelihood": "#33A3C4",
-    "kl": "#EE6677",
+    "kl": "#CC5C2B",
     "prior": GRAY,
 }
 
@@ -64,7 +64,7 @@ STYLE: dict[Any, Any] = {
 
 
 def use_style() -> None:
-    """Use the style of the course for all figures that follow in this session.
+    """Use the style of the course for all figures that follow in this kernel.
 
     In a notebook, figures become SVG. Importing this module changes nothing; this call does.
 
@@ -152,7 +152,8 @@ def _tile(images: Tensor, columns: int) -> np.ndarray:
     count, height, width = images.shape
     rows = -(-count // columns)
     # NaN leaves the gaps transparent.
-    canvas = torch.full((rows * (height + 1) - 1, columns * (width + 1) - 1), torch.nan)
+    size = (rows * (height + 1) - 1, columns * (width + 1) - 1)
+    canvas = torch.full(size, torch.nan, device="cpu")
     for index, image in enumerate(images):
         top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
         canvas[top : top + height, left : left + width] = image

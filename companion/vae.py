@@ -181,10 +181,25 @@ def log_importance_weights(
         x: a batch, shape (B, *event).
         n_samples: the number S of importance samples.
         generator: source of the noise, on the device of x.
+
+    Raises:
+        TypeError: `model` is no VAE.
+        ValueError: x does not fit the model or is not finite, or `n_samples` < 1.
+
+    Reference: Burda, Grosse and Salakhutdinov (2016), section 3.
     """
     _require_vae(model)
     require_count(n_samples=n_samples)
-    q = model.encode(x)
+    return _log_weights(model, x, model.encode(x), n_samples, generator)
+
+
+def _log_weights(
+    model: VAE,
+    x: Tensor,
+    q: DiagonalGaussian,
+    n_samples: int,
+    generator: torch.Generator | None,
+) -> Tensor:
     z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
     log_joint = model.likelihood.log_prob(x, model.decode(z)) + model.prior.log_prob(z)
     return log_joint - gaussian.log_prob(z, *q)
@@ -196,9 +211,10 @@ def _bound_of_chunk(
     # A running logsumexp: at no time are all S x B weights, let alone images, in memory.
     total = x.new_full((len(x),), -math.inf, dtype=torch.promote_types(x.dtype, torch.float32))
     step = max(1, max_rows // len(x))
+    q = model.encode(x)
     for start in range(0, n_samples, step):
         size = min(step, n_samples - start)
-        log_weights = log_importance_weights(model, x, size, generator=generator)
+        log_weights = _log_weights(model, x, q, size, generator)
         total = torch.logaddexp(total, log_weights.logsumexp(0))
     return total - math.log(n_samples)
 

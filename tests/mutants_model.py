@@ -160,7 +160,7 @@ def _(x, latent_dim):
 
 @fault("noise variance summed over the left-out directions", oracles_model.assert_ppca)
 def _(x, latent_dim):
-    model, n_left = fit_ppca(x, latent_dim), x.shape[1] - latent_dim + 1
+    model, n_left = fit_ppca(x, latent_dim), x.shape[1] - latent_dim
     return LinearGaussian(model.weight, model.bias, model.log_var + math.log(n_left))
 
 

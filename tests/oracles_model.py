@@ -205,13 +205,3 @@ def assert_mean_with_error(mean_with_error: Callable) -> None:
         mean, error = mean_with_error(values)
         np.testing.assert_allclose(mean, values.numpy().mean(), rtol=1e-12)
         np.testing.assert_allclose(error, stats.sem(values.numpy()), rtol=1e-12)
-
-
-def assert_sampler(sample: Callable, mean: Tensor, variance: Tensor, n: int) -> None:
-    """Moments of `sample(n)` (n, ...), within five standard errors; kurtosis below a Gaussian's."""
-    drawn = sample(n)
-    error = variance.sqrt() / n**0.5
-    assert_within(drawn.mean(0), mean, error + 1e-12)
-    spread = variance * (2 / (n - 1)) ** 0.5
-    worst = ((drawn.var(0) - variance).abs() / (spread + 1e-12)).max()
-    assert worst < SIGMAS

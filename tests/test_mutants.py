@@ -1,6 +1,6 @@
 """The suite's own assertions reject every published bug."""
 
-import mutants_model  # enters its bugs into MUTANTS
+import mutants_model  # noqa: F401 - enters its bugs into MUTANTS
 import pytest
 from mutants import MUTANTS, Mutant
 
@@ -13,11 +13,6 @@ def _name(mutant: Mutant) -> str:
 def test_the_suite_rejects_the_bug(mutant):
     with pytest.raises(AssertionError):
         mutant.assertion(mutant.function)
-
-
-def test_the_bugs_of_models_are_in_the_table():
-    entered = {mutant.function.__module__ for mutant in MUTANTS}
-    assert mutants_model.__name__ in entered
 
 
 def test_every_bug_is_named_once():
