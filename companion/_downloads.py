@@ -74,7 +74,7 @@ def cache_folder(root: str | os.PathLike[str] | None) -> Path:
         return Path(chosen).expanduser().absolute()
     from platformdirs import user_cache_path
 
-    return user_cache_path(APPLICATION)
+    return user_cache_path(APPLICATION, appauthor=False)
 
 
 def _files(split: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ The integrals use no closed form: they are sums over a fine grid of z.
 import math
 from decimal import Decimal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -85,6 +86,36 @@ def kl_with(log_weight=1.0, one=1.0, use=torch.exp, reduce=lambda each: each.sum
     return kl
 
 
+def kl_from_terms(each):
+    """A KL whose dimension is a function of log p/q, q's and p's variance and the shift."""
+
+    def kl(mean_q, log_var_q, mean_p, log_var_p):
+        return each(log_var_p - log_var_q, log_var_q.exp(), log_var_p.exp(), mean_q - mean_p).sum(
+            -1
+        )
+
+    return kl
+
+
+def kl_in_numpy(mean_q, log_var_q, mean_p, log_var_p):
+    arrays = [value.numpy() for value in (mean_q, log_var_q, mean_p, log_var_p)]
+    return kl_closed(*[torch.from_numpy(np.array(array)) for array in arrays])
+
+
+def kl_of_all(mean, log_var):
+    """One number for the whole batch; the KL to N(0, 1)."""
+    return kl_closed(mean, log_var, 0 * mean, 0 * log_var).sum()
+
+
+def kl_to_prior(x, mean, var, weight, noise_var):
+    return kl_divergence(Normal(mean, var.sqrt()), Normal(0 * mean, 0 * mean + 1))
+
+
+def kl_to_posterior(x, mean, var, weight, noise_var):
+    post_mean, post_var = q_closed(x, weight, noise_var)
+    return kl_divergence(Normal(mean, var.sqrt()), Normal(post_mean, post_var.sqrt()))
+
+
 def elbo_closed(x, mean, var, weight, noise_var):
     error = (x - weight * mean) ** 2 + weight**2 * var
     likelihood = -0.5 * math.log(2 * math.pi * noise_var) - error / (2 * noise_var)
@@ -137,30 +168,34 @@ def q_from_a_grid(x, weight, noise_var):
     return [float(mean), float(integrate(density * (GRID - mean) ** 2))]
 
 
+BETAS = ["a", "b", "c", "d"]
+# Each loss, the variance of the Gaussian it is read as (None: Bernoulli), its batch size.
 LOSSES = {
-    "a": lambda bce, se, kl: bce.sum() + kl.mean(),
-    "b": lambda bce, se, kl: bce.mean() + kl.sum(),
-    "c": lambda bce, se, kl: se.sum() + kl.sum(),
-    "d": lambda bce, se, kl: se.mean() + 0.00025 * kl.sum(),
+    "a": (lambda bce, se, kl: bce.mean() + kl.mean(), None, 1),
+    "b": (lambda bce, se, kl: se.sum() + kl.sum(), 0.1, 1),
+    "c": (lambda bce, se, kl: (bce.sum() + kl.sum()) / 100, None, 100),
+    "d": (lambda bce, se, kl: se.mean() + 0.00025 * kl.sum(), 1.0, 1),
+    "averaged KL": (lambda bce, se, kl: bce.sum() + kl.mean(), None, 1),
+    "averaged pixels": (lambda bce, se, kl: bce.mean() + kl.sum(), None, 1),
 }
 
 
-def effective_beta_by_autograd(letter):
+def effective_beta_by_autograd(name):
     """Scale the loss until its gradient in the output is that of -log p(x | z); read beta."""
+    loss_of, variance, batch = LOSSES[name]
     torch.manual_seed(0)
-    x, output = torch.rand(784).double(), torch.randn(784).double().requires_grad_()
-    mean = torch.randn(20).double().requires_grad_()
+    x, output = torch.rand(batch, 784).double(), torch.randn(batch, 784).double().requires_grad_()
+    mean = torch.randn(batch, 20).double().requires_grad_()
     bce = F.binary_cross_entropy_with_logits(output, x, reduction="none")
-    loss = LOSSES[letter](bce, (x - output) ** 2, 0.5 * mean**2)
-    log_likelihood = {
-        "bce": -bce.sum(),
-        "gauss": Normal(output, 1.0).log_prob(x).sum(),
-    }["bce" if letter in "ab" else "gauss"]
+    loss = loss_of(bce, (x - output) ** 2, 0.5 * mean**2)
+    log_likelihood = -bce.sum()
+    if variance is not None:
+        log_likelihood = Normal(output, math.sqrt(variance)).log_prob(x).sum()
     wanted = torch.autograd.grad(-log_likelihood, output, retain_graph=True)[0]
     got, got_kl = torch.autograd.grad(loss, [output, mean])
-    factor = wanted / got
+    factor = (wanted / got).flatten()
     assert torch.allclose(factor, factor[0])
-    ratio = factor[0] * got_kl / mean.detach()  # the KL's gradient in the mean is the mean
+    ratio = factor[0] * (got_kl / mean.detach()).flatten()  # the KL's gradient is the mean
     assert torch.allclose(ratio, ratio[0])
     return ratio[0].item()
 

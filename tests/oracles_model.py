@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from oracles import SIGMAS, assert_same, assert_within, gaussian, generator, normal
+from oracles import assert_same, assert_within, gaussian, generator, normal
 from scipy import stats
 from sklearn.decomposition import PCA
 from torch import Tensor, nn

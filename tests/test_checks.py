@@ -1,5 +1,6 @@
 """The machinery of checks: whatever a learner passes, there is a verdict and no traceback."""
 
+import math
 import random
 import threading
 import time
@@ -9,7 +10,15 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import torch
-from check_fixtures import ELBO_KEYS, SQUARE, X, make_progress_file, make_square, raising  # noqa: F401
+from check_fixtures import (  # noqa: F401
+    ELBO_KEYS,
+    SQUARE,
+    STUB_NAMES,
+    X,
+    make_progress_file,
+    make_square,
+    raising,
+)
 from check_helpers import assert_hints
 from nasty import FUNCTIONS, VALUES, Hostile, _async, raises
 from torch import nn
@@ -99,9 +108,9 @@ def test_messages_of_the_commonest_slips():
     wrong = {
         changes: "changes its argument `x` in place",
         lambda x: raising(): "boom",
-        lambda a, b: a: "with 1 argument, in this order: `x`",
+        lambda a, b: a: "in this order: `x`. Yours takes 2: `a`, `b`.",
         lambda x: 2 * x: "You doubled",
-        lambda x: X**2: "no gradient can flow back",
+        lambda x: X**2: "no gradient passes",
         lambda x: (x**2)[None]: "an axis of size 1",
         lambda x: x[:2]: "has shape (2,); it should be (5,).",
         lambda x: "x": "type `str`",
@@ -122,11 +131,78 @@ def test_an_unknown_name_suggests_the_closest():
     assert "check.progress()" in check("zebra", 1).message
     for key in (None, 3, len, Hostile(), b"elbo.kl"):
         assert "comes first" in check(key, 1).message
-    assert check().status == "not yet"
+    assert check().status == "no such exercise"
+    assert str(check("zebra", 1)).startswith("? No such exercise: zebra\n")
     for key in ("", ".", "os.system", "authoring.call", "_core.check", "../elbo.kl", "x" * 10_000):
         verdict = check(key, 1)
-        assert verdict.status == "not yet"
+        assert verdict.status == "no such exercise"
+        assert not verdict
         assert len(verdict.message) < 300
+
+
+def test_no_answer_at_all_is_said_so():
+    for number, (key, name) in enumerate(STUB_NAMES.items(), 1):
+        for call in (key, f"1.{number}"):
+            verdict = check(call)
+            assert verdict.status == "not attempted"
+            assert verdict.message == f'You passed no answer: write `check("{key}", {name})`.'
+    assert check(SQUARE).message.endswith(f'`check("{SQUARE}", answer)`.')
+
+
+def test_an_answer_that_was_only_printed():
+    assert "only print?" in check(SQUARE, None).message
+    assert "only print?" not in check(SQUARE, ...).message
+    assert "only print)?" in check(SQUARE, lambda x: print(x)).message
+
+
+def test_the_number_of_an_exercise_is_a_name_too():
+    for number, key in enumerate(ELBO_KEYS, 1):
+        verdict = check(f"1.{number}", 1)
+        assert verdict.key == key
+        assert verdict.title.startswith(f"1.{number} ")
+    for unknown in ("1.99", "1", "12.1", "1.2.3"):
+        assert check(unknown, 1).status == "no such exercise"
+
+
+def test_how_many_arguments_the_learners_function_takes():
+    for answer, words in {
+        lambda: 1: "Yours takes none.",
+        lambda a, b, c=1: a: "Yours takes 3: `a`, `b`, `c`.",
+        lambda *, x: x: "Yours can't be called so: ",
+    }.items():
+        assert words in check(SQUARE, answer).message
+
+
+def test_max_with_an_axis_gives_two_tensors():
+    words = "`max(dim=0)` gives values and positions; take `.values`."
+    assert words in check(SQUARE, lambda x: x.max(dim=0)).message
+    assert words in check(SQUARE, lambda x: x - x.max(dim=0)).message
+    assert "`min(dim=0)`" in check(SQUARE, lambda x: x.min(dim=0)).message
+
+
+@pytest.mark.parametrize("wants_a_number", [math.exp, float, torch.Tensor.item])
+def test_functions_of_single_numbers_are_named(wants_a_number):
+    message = check(SQUARE, lambda x: wants_a_number(x)).message
+    assert "take a single number. Use torch's functions" in message
+
+
+def test_keepdim_is_suspected():
+    for answer in (lambda x: (x**2)[:, None], lambda x: (x**2)[:, None] + 0 * x):
+        assert "`keepdim=True`" in check(SQUARE, answer).message
+    assert "`keepdim=True`" not in check(SQUARE, lambda x: x[:2]).message
+
+
+def test_numpy_on_the_way_is_named():
+    def by_numpy(x):
+        return torch.from_numpy(np.square(x.numpy()))
+
+    def by_cutting(x):
+        return x.detach() ** 2
+
+    for answer in (by_numpy, by_cutting):
+        message = check(SQUARE, answer).message
+        assert message.startswith("The values are right, but a step is NumPy's or math's")
+        assert "`torch.exp`, `torch.log`" in message
 
 
 def test_a_fault_of_the_check_itself_is_no_traceback(monkeypatch):
@@ -293,6 +369,12 @@ def test_infinity_may_be_the_right_answer():
     compare(right.clone(), right)
     with pytest.raises(NotYet, match="expected -inf"):
         compare(torch.tensor([0.0, 1.0]), right)
+
+
+def test_zeros_are_not_called_a_multiple():
+    with pytest.raises(NotYet) as caught:
+        compare(torch.zeros(2), torch.tensor([1.0, 2.0]))
+    assert "times what it should be" not in str(caught.value)
 
 
 def test_as_tensor_names_what_came():

@@ -28,6 +28,14 @@ def test_a_console_without_unicode_gets_the_verdict_too(monkeypatch):
     assert b"? Correct: The square" in raw.getvalue()
 
 
+def test_the_books_own_solution_is_called_so():
+    ours, theirs = (check(SQUARE, lambda x: x**2, record=record) for record in (False, True))
+    assert str(ours).startswith("✓ Correct: our solution to The square (")
+    assert "</span> Correct:</strong> our solution to The square</p>" in ours._repr_html_()
+    assert "our solution" not in str(theirs)
+    assert "our solution" not in str(check(SQUARE, X, record=False))  # it isn't right
+
+
 def test_html_says_in_words_what_it_shows_in_color():
     for answer, words in ((..., "Not attempted yet"), (X, "Not yet"), (lambda x: x**2, "Correct")):
         html = check(SQUARE, answer)._repr_html_()
@@ -138,6 +146,22 @@ def test_the_quiz_in_a_terminal(capsys):
     quiz("elbo", answers=True)
     assert "Right:" in capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 88
+
+
+def test_a_terminal_shows_no_latex(capsys):
+    quiz("elbo", answers=True)
+    text = capsys.readouterr().out
+    assert "\\" not in text
+    assert "$" not in text
+    words = " ".join(text.split())
+    for plain in (
+        "KL(q ‖ p(z | x))",
+        "L_S-hat estimates",
+        "E[log w] < log E[w]",
+        "σ > 1",
+        "1/2 log",
+    ):
+        assert plain in words
 
 
 def test_an_unknown_quiz_names_the_known():

@@ -49,6 +49,16 @@ def test_the_chapters_order_is_kept():
     assert list(check.progress().titles)[: len(ELBO_KEYS)] == ELBO_KEYS
 
 
+def test_progress_shows_the_numbers(progress_file, capsys):
+    check("1.2", lambda a, b, c, d: a)
+    assert list(saved(progress_file)) == ["elbo.kl"]  # kept by name: numbers may change
+    capsys.readouterr()
+    html = check.progress()._repr_html_()
+    for number in range(1, len(ELBO_KEYS) + 1):
+        assert f">1.{number} " in html
+    assert "  1.2 The Gaussian KL divergence in code" in capsys.readouterr().out
+
+
 def test_what_is_not_recorded(progress_file):
     check(SQUARE, lambda x: x**2, record=False)
     check(SQUARE, ...)
@@ -169,3 +179,12 @@ def test_a_failed_write_leaves_the_old_file(progress_file, monkeypatch):
     assert "disk full" in solve().note
     assert progress_file.read_bytes() == before
     assert os.listdir(progress_file.parent) == ["progress.json"]
+
+
+def test_a_lock_that_cannot_be_removed_does_not_hang(progress_file, monkeypatch, capsys):
+    """The verdict still shows, with one line that says why nothing was recorded."""
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.05)
+    lock = progress_file.with_name(progress_file.name + ".lock")
+    lock.mkdir(parents=True)
+    assert solve().status == "correct"
+    assert "could not be saved" in capsys.readouterr().out

@@ -2,16 +2,23 @@
 
 import json
 import os
-import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import companion
 
-PACKAGE = pkgutil.walk_packages(companion.__path__, "companion.")
-MODULES = ["companion", *sorted(module.name for module in PACKAGE)]
+ROOT = Path(companion.__file__).parents[1]
+
+
+def _module_name(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = sorted(_module_name(file) for file in (ROOT / "companion").rglob("*.py"))
 HEAVY = ("torchvision", "sklearn", "scipy", "pandas", "matplotlib", "IPython", "mlxtend")
 ALLOWED = {"companion.plots": {"matplotlib"}}
 
@@ -52,9 +59,12 @@ for name in modules:
     if name == "companion.plots":
         import matplotlib.axes
     before, loaded = state(), set(sys.modules)
-    importlib.import_module(name)
-    after = state()
-    changed = [key for key in after if key in before and after[key] != before[key]]
+    try:
+        importlib.import_module(name)
+        after = state()
+        changed = [key for key in after if key in before and after[key] != before[key]]
+    except Exception as error:
+        changed = [repr(error)]
     new = sorted({module.split(".")[0] for module in set(sys.modules) - loaded} & set(heavy))
     print(json.dumps([name, changed, new]))
 """
@@ -65,8 +75,7 @@ def found():
     """For each module, the state that its import changed and the heavy modules that it loaded."""
     # The module that may load a heavy one comes last, lest it hide what others load.
     modules = sorted(MODULES, key=lambda name: (name in ALLOWED, name))
-    root = os.path.dirname(os.path.dirname(companion.__file__))
-    environment = {**os.environ, "PYTHONPATH": root}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHILD, json.dumps([HEAVY, modules])]
     child = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr

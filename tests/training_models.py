@@ -16,7 +16,7 @@ class Answer(NamedTuple):
 
 
 class Regression(nn.Module):
-    """A line with noise on its input, batch norm and an epoch-dependent mode."""
+    """A line with noise on its input, and batch norm."""
 
     def __init__(self, noise=0.0, norm=False, dtype=torch.float32):
         super().__init__()
@@ -49,7 +49,7 @@ def points(n=50, seed=1, dtype=torch.float32):
 
 
 def weights(model):
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+    return torch.cat([value.flatten().cpu().double() for value in model.state_dict().values()])
 
 
 SETTINGS = {

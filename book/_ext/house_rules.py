@@ -18,7 +18,6 @@ ACCESSIBILITY = (
     # What a button says aloud must contain what it shows ("Search Ctrl+K").
     (re.compile(r'(<button class="btn search-button-field[^>]*) aria-label="Search"'), r"\1"),
     (re.compile(r'(<i class="theme-switch [^>]*) title="[^"]*"'), r"\1"),
-    (re.compile(r'(<summary) aria-label="Toggle hidden content"'), r"\1"),
     # The entries are no list items, so their container is no list.
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
     (re.compile(r' role="doc-biblioentry"'), ""),

@@ -7,7 +7,7 @@
   /** Let the keyboard reach what scrolls sideways, and only that. */
   function reachWhatScrolls() {
     for (const box of document.querySelectorAll(SCROLLING)) {
-      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   }

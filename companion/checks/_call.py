@@ -1,6 +1,7 @@
 """Calling the learner's function, and saying what went wrong if it did."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,16 @@ import torch
 from torch import Tensor
 
 from companion.checks import _sandbox
+from companion.checks._compare import positions_too
 from companion.checks._registry import NotAttempted, NotYet
+
+DETACHED = "Is there a `.detach()`, `.item()` or NumPy call on the way?"
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NO_GRADIENT = (
+    "The values are right, but a step is NumPy's or math's, or cuts the graph, so no gradient "
+    "passes. Use torch's functions: `torch.exp`, `torch.log`. And no `.detach()`, `.item()`, "
+    "`float()`, `torch.tensor(...)` or `no_grad`."
+)
 
 
 def is_blank(value: object) -> bool:
@@ -59,10 +69,21 @@ def _require_callable(function: object, arguments: Mapping[str, object]) -> None
         signature.bind(*arguments.values())
     except TypeError as error:
         count = "1 argument" if len(arguments) == 1 else f"{len(arguments)} arguments"
+        theirs = _parameters(signature)
+        reason = f"can't be called so: {error}" if theirs is None else f"takes {theirs}"
         raise NotYet(
             f"The check calls your function with {count}, in this order: `{wanted}`. "
-            f"Yours can't be called so: {error}."
+            f"Yours {reason}."
         ) from None
+
+
+def _parameters(signature: inspect.Signature) -> str | None:
+    """Say how many arguments a function takes; None if some go by name only."""
+    parameters = list(signature.parameters.values())
+    if any(each.kind not in _BY_POSITION for each in parameters):
+        return None
+    names = ", ".join(f"`{each.name}`" for each in parameters)
+    return f"{len(parameters)}: {names}" if parameters else "none"
 
 
 def _copy(value: object) -> object:
@@ -85,7 +106,23 @@ def _invoke(function: Any, arguments: Mapping[str, object]) -> object:
             raise NotAttempted(
                 "Replace `raise NotImplementedError` with your code, then run the cell again."
             ) from None
-        raise NotYet(f"Your code raised an exception:\n\n{_sandbox.describe(error)}") from None
+        details = _sandbox.describe(error)
+        raise NotYet(
+            f"Your code raised an exception:\n\n{details}{_exception_remedy(details)}"
+        ) from None
+
+
+def _exception_remedy(details: str) -> str:
+    """Return a paragraph on what lies behind torch's message, for two that say little."""
+    found = re.search(r"torch\.return_types\.(\w+)", details)
+    if found:
+        return f"\n\n{positions_too(found[1])}"
+    if "to Python scalars" in details or "converted to Scalar" in details:
+        return (
+            "\n\nPython's `math`, `float()` and `.item()` take a single number. Use torch's "
+            "functions: `torch.exp`, `torch.log`."
+        )
+    return ""
 
 
 def _require_attempt(function: Any, result: object) -> None:
@@ -94,7 +131,7 @@ def _require_attempt(function: Any, result: object) -> None:
     if all(is_blank(part) for part in parts):
         raise NotAttempted(
             f"`{name}` returns nothing yet. Write its body, then run the cell again. "
-            "If you have written it: does it end with `return`?"
+            "If you have written it: does it end with `return` (or does it only print)?"
         )
     if inspect.iscoroutine(result):
         result.close()
@@ -108,13 +145,12 @@ def gradients(function: object, **arguments: Tensor) -> dict[str, Tensor]:
         NotYet: if no gradient can flow from the result back to the arguments.
     """
     leaves = {name: value.detach().clone().requires_grad_() for name, value in arguments.items()}
-    result = _invoke(function, leaves)
+    try:
+        result = _invoke(function, leaves)
+    except NotYet as reason:  # torch would advise a `.detach()` here
+        raise NotYet(_NO_GRADIENT) if "numpy()" in str(reason) else reason from None
     if not isinstance(result, Tensor) or not result.requires_grad:
-        raise NotYet(
-            "The values are right, but no gradient can flow back through your function, so "
-            "nothing could be trained with it. Stay with torch's functions all the way: no "
-            "`.item()`, `.detach()`, `.numpy()`, `float()`, `torch.tensor(...)` or `no_grad`."
-        )
+        raise NotYet(_NO_GRADIENT)
     try:
         found = torch.autograd.grad(result.sum(), list(leaves.values()), allow_unused=True)
     except Exception as error:

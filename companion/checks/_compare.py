@@ -36,6 +36,8 @@ def _to_tensor(value: object, what: str, depth: int = 3) -> Tensor:
         return value.detach().cpu()
     if isinstance(value, (int, float, complex, np.ndarray, np.generic)):
         return _from_numpy(np.array(value, order="C"), what)
+    if type(value).__module__ == "torch.return_types":
+        raise NotYet(f"{what} is not a tensor. {positions_too(type(value).__name__)}")
     if isinstance(value, (list, tuple)) and value and depth:
         parts = [_to_tensor(part, what, depth - 1).double() for part in value]
         if len({part.shape for part in parts}) == 1:
@@ -44,6 +46,11 @@ def _to_tensor(value: object, what: str, depth: int = 3) -> Tensor:
     raise NotYet(
         f"{what} must be a tensor (or numbers), but it is of type `{type(value).__name__}`."
     )
+
+
+def positions_too(name: str) -> str:
+    """Say that `max(dim=0)` and its like return two tensors."""
+    return f"`{name}(dim=0)` gives values and positions; take `.values`."
 
 
 def _from_numpy(array: np.ndarray, what: str) -> Tensor:
@@ -63,11 +70,13 @@ def number(value: object, what: str = "Your answer") -> float:
     """
     if callable(value):
         raise NotYet(f"{what} must be a number, but you passed a function. Call it first.")
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+    if isinstance(value, str):
+        raise NotYet(f"{what} is a text. Write it without quotes.")
+    if isinstance(value, (bool, bytes)) or not hasattr(value, "__float__"):
         name = type(value).__name__
         raise NotYet(f"{what} must be a number, but it is of type `{name}`.")
     try:
-        result = float(value)
+        result = float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise NotYet(f"{what} must be one number; this does not convert to one.") from None
     if not np.isfinite(result):
@@ -84,6 +93,7 @@ def compare(
     setting: str = "",
     rtol: float = 1e-5,
     atol: float = 1e-4,
+    remark: str = "",
 ) -> None:
     """Return if the learner's value is right; otherwise say what is wrong with it.
 
@@ -96,6 +106,7 @@ def compare(
         setting: When it was computed, for messages: "With S = 1, ".
         rtol: Relative tolerance.
         atol: Absolute tolerance.
+        remark: What to add where no hint fits and the values differ.
 
     Raises:
         NotYet: with the misconception's hint, or with a message on shape, NaN or values.
@@ -114,19 +125,33 @@ def compare(
             raise NotYet(hint)
     _require_shape(tensor, expected, what, setting)
     _require_numbers(tensor, expected, what, setting)
-    raise NotYet(_difference(tensor, expected.double(), what, setting, (rtol, atol)))
+    difference = _difference(tensor, expected.double(), what, setting, (rtol, atol))
+    raise NotYet(f"{difference} {remark}".rstrip())
 
 
 def _require_shape(got: Tensor, expected: Tensor, what: str, setting: str) -> None:
     if got.shape == expected.shape:
         return
-    remedy = ""
-    if got.numel() == expected.numel():
-        remedy = " It has the right number of entries: an axis of size 1 is too many or missing."
     raise NotYet(
         f"{_begin(what, setting)} has shape {tuple(got.shape)}; "
-        f"it should be {tuple(expected.shape)}.{remedy}"
+        f"it should be {tuple(expected.shape)}.{_shape_remedy(got, expected)}"
     )
+
+
+def _shape_remedy(got: Tensor, expected: Tensor) -> str:
+    """Say what may have led to the wrong shape; empty if nothing is known."""
+    if got.numel() == expected.numel():
+        return (
+            " It has the right number of entries: an axis of size 1 is too many or missing. "
+            "If there is a `keepdim=True`, leave it out."
+        )
+    if expected.ndim == 1 and got.shape == 2 * expected.shape:
+        size = len(expected)
+        return (
+            f" Shapes ({size}, 1) and ({size},) together make ({size}, {size}): is there a "
+            "`keepdim=True`? Leave it out."
+        )
+    return ""
 
 
 def _require_numbers(got: Tensor, expected: Tensor, what: str, setting: str) -> None:
@@ -165,7 +190,7 @@ def _pattern(got: Tensor, expected: Tensor) -> str:
     if got.numel() < 2:
         return ""
     ratio, offset = got / expected, got - expected
-    if torch.allclose(ratio, ratio.flatten()[0], rtol=1e-4, atol=0):
+    if got.any() and torch.allclose(ratio, ratio.flatten()[0], rtol=1e-4, atol=0):
         return f"Every entry is {ratio.flatten()[0].item():.4g} times what it should be."
     if torch.allclose(offset, offset.flatten()[0], rtol=1e-3, atol=0):
         return f"Every entry is off by the same amount, {offset.flatten()[0].item():+.4g}."

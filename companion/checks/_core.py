@@ -16,14 +16,20 @@ from companion.checks._registry import (
     find,
 )
 
-Status = Literal["correct", "not attempted", "not yet"]
+Status = Literal["correct", "not attempted", "not yet", "no such exercise"]
 
 _HEADINGS = {
     "correct": ("✓", "Correct"),
     "not attempted": ("○", "Not attempted yet"),
     "not yet": ("✗", "Not yet"),
+    "no such exercise": ("?", "No such exercise"),
 }
-_BORDERS = {"correct": "#2e9e5b", "not attempted": "#8a8f98", "not yet": "#d9822b"}
+_BORDERS = {
+    "correct": "#2e9e5b",
+    "not attempted": "#8a8f98",
+    "not yet": "#d9822b",
+    "no such exercise": "#8a8f98",
+}
 _STYLE = "border-left:4px solid {}; padding:0.1em 1em; margin:0.5em 0;"
 
 
@@ -39,6 +45,7 @@ class Verdict(Shown):
     status: Status
     message: str
     note: str = field(default="", compare=False)
+    ours: bool = field(default=False, compare=False)  # the book's solution, not the reader's
 
     def __bool__(self) -> bool:
         return self.status == "correct"
@@ -49,14 +56,17 @@ class Verdict(Shown):
     def text(self) -> str:
         """Return the verdict as plain text."""
         symbol, words = _HEADINGS[self.status]
-        name = f"{self.title} ({self.key})" if self.key else self.title
+        name = f" ({self.key})" if self.key else ""
         parts = [self.message, *([self.note] if self.note else [])]
-        return "\n".join([f"{symbol} {words}: {name}", *map(wrap, parts)])
+        return "\n".join([f"{symbol} {words}: {self._heading()}{name}", *map(wrap, parts)])
+
+    def _heading(self) -> str:
+        return f"our solution to {self.title}" if self.ours and self else self.title
 
     def html(self) -> str:
         """Return the verdict as HTML; its words say all that its color does."""
         symbol, words = _HEADINGS[self.status]
-        title = inline_html(self.title)
+        title = inline_html(self._heading())
         note = f"<p><small>{inline_html(self.note)}</small></p>" if self.note else ""
         return (
             f'<div class="companion-verdict" data-status="{self.status}" role="status" '
@@ -73,16 +83,18 @@ class Check:
         """Judge an answer, show the verdict at once and return it.
 
         Args:
-            key: The exercise's name, such as "elbo.kl".
+            key: The exercise's name, such as "elbo.kl", or its number, such as "1.2".
             answer: What the exercise asks for: a function (without parentheses), a number...
                 Several values count as one tuple.
-            record: Whether to keep the result for `check.progress()`.
+            record: Whether to keep the result for `check.progress()`. The book's own
+                solutions do not; a correct verdict then says that the solution is ours.
 
         Returns:
             The verdict. It never raises an exception, whatever the answer is.
         """
         try:
             verdict = _verdict(key, answer)
+            verdict.ours = not record
             if record and verdict.key and verdict.status != "not attempted":
                 verdict.note = _progress.record(verdict.key, solved=bool(verdict))
         except Exception as error:
@@ -105,7 +117,11 @@ def _verdict(key: object, answer: tuple[object, ...]) -> Verdict:
     key = key if issubclass(type(key), str) else None  # isinstance would ask the object itself
     exercise = find(str(key)) if key is not None else None
     if exercise is None:
-        return Verdict("", "no such exercise", "not yet", _unknown(key))
+        name = "(no name)" if key is None else str(key)[:60]
+        return Verdict("", name, "no such exercise", _unknown(key))
+    if not answer:
+        remedy = f'You passed no answer: write `check("{exercise.key}", {exercise.answer})`.'
+        return Verdict(exercise.key, exercise.title, "not attempted", remedy)
     status, message = _judge(exercise, answer)
     return Verdict(exercise.key, exercise.title, status, message)
 
@@ -125,11 +141,12 @@ def _unknown(key: object) -> str:
 
 def _judge(exercise: Exercise, answer: tuple[object, ...]) -> tuple[Status, str]:
     """Return the status and message of an answer; none of the learner's code runs outside."""
-    value = answer[0] if len(answer) == 1 else answer or ...
+    value = answer[0] if len(answer) == 1 else answer
     if is_blank(value):
-        return "not attempted", (
-            "Replace the placeholder with your answer, then run the cell again."
-        )
+        remedy = "Replace the placeholder with your answer, then run the cell again."
+        if value is None:
+            remedy = f"Your answer is `None`. {remedy[:-1]} (or does your line only print?)."
+        return "not attempted", remedy
     outcome = _sandbox.run(lambda: _explained(exercise.judge, value))
     if outcome.timed_out:
         return "not yet", _too_slow(outcome)

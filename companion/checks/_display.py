@@ -86,6 +86,31 @@ def inline_html(text: str, *, math: bool = False) -> str:
     return re.sub(r"`([^`]+)`", rf"<code{_PLAIN}>\1</code>", result)
 
 
+_NAMES = {
+    "\\,": "", "\\|": "‖", "\\mid": "|", "\\sigma": "σ", "\\beta": "β", "\\approx": "≈",
+    "\\tfrac12": "1/2", "\\leq": "≤", "\\geq": "≥",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    r"""Return a text with its $math$ as it reads in a terminal.
+
+    >>> plain(r"$\mathrm{KL}(q \,\|\, p)$ with $\sigma > 1$")
+    'KL(q ‖ p) with σ > 1'
+    """
+    return re.sub(r"\$([^$]+)\$", lambda found: _plain_math(found[1]), text)
+
+
+def _plain_math(math: str) -> str:
+    math = re.sub(r"\\hat (\w+)", r"\1-hat", math)
+    math = re.sub(r"\\(?:mathrm|mathbf|text)\{([^}]*)\}", r"\1", math)
+    for command, name in _NAMES.items():
+        end = r"(?![a-zA-Z])" if command[-1].isalnum() else ""
+        math = re.sub(re.escape(command) + end, name, math)
+    math = re.sub(r"\\([a-zA-Z]+)", r"\1", math)  # \log and its like keep their name
+    return re.sub(r" +", " ", math)
+
+
 def block_html(text: str) -> str:
     r"""Return paragraphs as HTML; an indented one is code, lines that start with "- " are a list.
 

@@ -107,9 +107,8 @@ def _lock(file: Path) -> Iterator[None]:
     deadline = time.monotonic() + _PATIENCE
     while not _created(lock):
         if time.monotonic() > deadline or _age(lock) > _PATIENCE:
-            with suppress(OSError):
-                lock.unlink()
-            deadline += _PATIENCE
+            lock.unlink(missing_ok=True)  # an OSError reaches the caller, which reports it
+            deadline = time.monotonic() + _PATIENCE
         time.sleep(0.005)
     try:
         yield

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from companion.checks._display import Shown, inline_html, wrap
+from companion.checks._display import Shown, inline_html, plain, wrap
 from companion.checks._registry import chapters, closest, load
 
 
@@ -72,11 +72,11 @@ def _verdict(option: Option) -> str:
 
 
 def _question_text(number: int, question: Question, answers: bool) -> str:
-    lines = [wrap(f"{number}. {question.text}", "")]
+    lines = [wrap(plain(f"{number}. {question.text}"), "")]
     for letter, option in zip("abcdefgh", question.options, strict=False):
-        lines.append(wrap(f"({letter}) {option.text}", "   "))
+        lines.append(wrap(plain(f"({letter}) {option.text}"), "   "))
         if answers:
-            lines.append(wrap(f"{_verdict(option)} {option.feedback}", "       "))
+            lines.append(wrap(plain(f"{_verdict(option)} {option.feedback}"), "       "))
     return "\n".join(lines)
 
 
@@ -94,9 +94,10 @@ def _question_html(name: str, number: int, question: Question) -> str:
 
 def _option_html(name: str, letter: str, option: Option) -> str:
     symbol = "✓" if option.right else "✗"
+    text = inline_html(option.text, math=True)
     return (
         f'<details name="{name}" style="margin:0.3em 0 0.3em 1em">'
-        f'<summary style="cursor:pointer">({letter}) {inline_html(option.text, math=True)}</summary>'
+        f'<summary style="cursor:pointer">({letter}) {text}</summary>'
         f'<p style="margin:0.3em 0 0.6em 1.2em"><strong><span aria-hidden="true">{symbol}</span> '
         f"{_verdict(option)}</strong> {inline_html(option.feedback, math=True)}</p></details>"
     )

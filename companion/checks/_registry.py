@@ -21,24 +21,37 @@ class NotAttempted(Exception):
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its key ("elbo.kl"), its title and the function that judges an answer."""
+    """One exercise of the course.
+
+    Attributes:
+        key: Its name, "elbo.kl".
+        title: Its title, which begins with its number, if it has one.
+        judge: The function that judges an answer.
+        number: Its number in the book, "1.2".
+        answer: What its stub calls the answer.
+    """
 
     key: str
     title: str
     judge: Callable[..., object]
+    number: str = ""
+    answer: str = "answer"
 
 
 _exercises: dict[str, Exercise] = {}
 
 
-def exercise(key: str, *, title: str) -> Callable[[Callable], Callable]:
+def exercise(
+    key: str, *, title: str, number: str = "", answer: str = "answer"
+) -> Callable[[Callable], Callable]:
     """Register the decorated function as the judge of the exercise `key` ("chapter.name").
 
-    Loading a chapter's module again replaces its exercises.
+    Readers may write the number ("1.2") instead of the key. Loading a chapter's module again
+    replaces its exercises.
     """
 
     def decorate(judge: Callable) -> Callable:
-        _exercises[key] = Exercise(key, title, judge)
+        _exercises[key] = Exercise(key, f"{number} {title}".strip(), judge, number, answer)
         return judge
 
     return decorate
@@ -58,7 +71,9 @@ def load(chapter: str) -> ModuleType | None:
 
 
 def find(key: str) -> Exercise | None:
-    """Return an exercise by its key; None if there is none."""
+    """Return an exercise by its key or its number; None if there is none."""
+    if key[:1].isdigit():
+        return next((each for each in all_exercises() if each.number == key), None)
     if load(key.partition(".")[0]) is None:
         return None
     return _exercises.get(key)

@@ -4,6 +4,7 @@ import contextvars
 import ctypes
 import dis
 import linecache
+import os
 import random
 import sys
 import sysconfig
@@ -19,8 +20,10 @@ import numpy as np
 import torch
 
 LIMIT_SECONDS = 2.0
-_COMPANION = str(Path(__file__).parent.parent)
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_COMPANION = str(Path(__file__).parent.parent) + os.sep
+_LIBRARIES = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")}
+)
 
 
 @dataclass

@@ -15,11 +15,12 @@ Give every misconception you know its own hint, and pass inputs on which no two 
 the same numbers. `tests/check_helpers.py` tests a check in three lines.
 """
 
-from companion.checks._call import call, gradients, is_blank
+from companion.checks._call import DETACHED, call, gradients, is_blank
 from companion.checks._compare import Hints, as_tensor, compare, number, uniform
 from companion.checks._registry import NotAttempted, NotYet, exercise
 
 __all__ = [
+    "DETACHED",
     "Hints",
     "NotAttempted",
     "NotYet",

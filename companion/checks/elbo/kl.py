@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from companion.checks.authoring import (
+    DETACHED,
     Hints,
     NotYet,
     call,
@@ -19,36 +20,40 @@ from companion.checks.authoring import (
 
 _BY_HAND = 0.5 * (4 + 1 - 1 - math.log(4))
 _BY_HAND_HINTS = {
-    "You took 4 as the standard deviation. It is the variance, so `log 4` and `4` enter the "
-    "formula as they stand.": 0.5 * (16 + 1 - 1 - math.log(16)),
-    "You are off by a factor of 2: the whole bracket is multiplied by one half.": 2 * _BY_HAND,
+    "You took 4 as the standard deviation. It is the variance: the standard deviation is 2.": 0.5
+    * (16 + 1 - 1 - math.log(16)),
+    "You are off by a factor of 2: every term of a Gaussian log-density has a one half in front.": 2
+    * _BY_HAND,
     "You computed the KL divergence the other way round, KL(N(0, 1) || N(1, 4)). Take the "
     "expectation under the first distribution, N(1, 4).": 0.5 * (1 / 4 + 1 / 4 - 1 + math.log(4)),
     "That is the right value in bits. Use the natural logarithm to get nats.": _BY_HAND
     / math.log(2),
-    "The sign is wrong: a KL divergence is never negative.": -_BY_HAND,
-    "You left out the mean: its square, here 1, is a term of the bracket.": 0.5
-    * (4 - 1 - math.log(4)),
-    "You forgot the `- 1` inside the bracket. With it the KL divergence of N(0, 1) to itself "
-    "is zero, as it must be.": 0.5 * (4 + 1 - math.log(4)),
-    "In the logarithm you took the standard deviation, 2, but the formula with one half in "
-    "front wants the logarithm of the variance, 4.": 0.5 * (4 + 1 - 1 - math.log(2)),
-    "The sign of the logarithm is wrong: a wide q has a small KL term from it.": 0.5
+    "A KL divergence is never negative. Which of the two log-densities is subtracted?": -_BY_HAND,
+    "You left out q's mean: E_q[z²] is not the variance alone.": 0.5 * (4 - 1 - math.log(4)),
+    "You left out a term of log q(z): (z - 1)² / (2 * 4) is not zero on average.": 0.5
+    * (4 + 1 - math.log(4)),
+    "In the logarithm you took the standard deviation, 2. With one half in front, log q(z) "
+    "holds the logarithm of the variance, 4.": 0.5 * (4 + 1 - 1 - math.log(2)),
+    "The sign of the logarithm is wrong: log q(z) holds -1/2 log 4, so it lowers the result.": 0.5
     * (4 + 1 - 1 + math.log(4)),
 }
 
 
-@exercise("elbo.kl_by_hand", title="A KL divergence by hand")
+@exercise("elbo.kl_by_hand", number="1.1", title="A KL divergence by hand")
 def kl_by_hand(answer: object) -> str:
     """Judge KL(N(1, 4) || N(0, 1)) in nats, to two decimals."""
     value = number(answer)
-    if abs(value - _BY_HAND) < 0.006:
-        return f"To six digits it is {_BY_HAND:.6g} nats."
+    if abs(value - _BY_HAND) < 0.0035:  # 1.31 is the coarsest rounding
+        return "Now swap q and p in your mind: the other way round it is a different number."
     for hint, wrong in _BY_HAND_HINTS.items():
         if abs(value - wrong) < 0.006:
             raise NotYet(hint)
-    if abs(value - _BY_HAND) < 0.05:
+    if value < 0:
+        raise NotYet("A KL divergence is never negative.")
+    if abs(value - 1.3) < 1e-9:
         raise NotYet("That is close. Give at least two decimals, correctly rounded.")
+    if abs(value - _BY_HAND) < 0.05:
+        raise NotYet("Close, but not a rounding of the right value.")
     raise NotYet(
         f"{value:.6g} is not it. Write down E_q[log q(z) - log p(z)] with both densities, expand "
         "the squares, and use E_q[z] = 1 and E_q[z²] = 4 + 1."
@@ -88,6 +93,38 @@ def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p
     }
 
 
+def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
+    """Return what comes out when the terms are put together wrongly."""
+    log_ratio, ratio, mahalanobis = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
+    var_q, var_p, shift = log_var_q.exp(), log_var_p.exp(), mean_q - mean_p
+    right = 0.5 * (log_ratio + ratio + mahalanobis - 1)
+    halved = [  # the terms that the one half does not reach
+        (ratio, mahalanobis, -1),
+        (mahalanobis, -1),
+        (-1,),
+        (log_ratio,),
+        (ratio,),
+        (mahalanobis,),
+        (ratio, mahalanobis),
+        (log_ratio, ratio),
+        (log_ratio, -1),
+    ]
+    partly: list[Tensor] = [(right + 0.5 * sum(terms)).sum(-1) for terms in halved]
+    return {
+        "You did not divide q's variance by p's. Is a pair of parentheses missing?": (
+            right + 0.5 * (var_q - ratio)
+        ).sum(-1),
+        "The one half multiplies the whole sum, yours only a part of it. Is a pair of "
+        "parentheses missing?": partly,
+        "The difference of the means enters squared.": [
+            (right + 0.5 * (each / var_p - mahalanobis)).sum(-1) for each in (shift, shift.abs())
+        ],
+        "You squared the means and then subtracted. Subtract first, then square.": (
+            right + 0.5 * ((mean_q**2 - mean_p**2) / var_p - mahalanobis)
+        ).sum(-1),
+    }
+
+
 def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
     log_ratio, ratio, mahalanobis = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
     each = 0.5 * (log_ratio + ratio + mahalanobis - 1)
@@ -111,12 +148,17 @@ def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tens
         "variance that divides.": backwards,
         "You forgot to divide the squared difference of the means by p's variance.": undivided,
         "You forgot the `- 1`: subtract 1 for every latent dimension. Without it the KL "
-        "divergence of q to itself is not zero.": [without_one, without_one - 0.5],
+        "divergence of q to itself is not zero.": [
+            without_one,
+            without_one - 0.5,
+            without_one - 1,
+        ],
         "You forgot the factor one half.": 2 * right,
         "The logarithm's sign is wrong: it is `log_var_p - log_var_q`.": right - log_ratio.sum(-1),
         "You left out the difference of the means.": right - 0.5 * mahalanobis.sum(-1),
         "This is the KL to the standard normal. Use `mean_p` and `log_var_p` too.": standard,
         **_kl_scale_slips(mean_q, log_var_q, mean_p, log_var_p),
+        **_kl_term_slips(mean_q, log_var_q, mean_p, log_var_p),
     }
 
 
@@ -125,7 +167,7 @@ def _kl_exact(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tens
     return kl_divergence(q, Normal(mean_p, (log_var_p / 2).exp())).sum(-1)
 
 
-@exercise("elbo.kl", title="The Gaussian KL divergence in code")
+@exercise("elbo.kl", number="1.2", answer="kl", title="The Gaussian KL divergence in code")
 def kl(answer: object) -> str:
     """Judge `kl(mean_q, log_var_q, mean_p, log_var_p)`: (B, D) tensors to (B,)."""
     names = ("mean_q", "log_var_q", "mean_p", "log_var_p")
@@ -147,5 +189,6 @@ def kl(answer: object) -> str:
     found = gradients(answer, **dict(zip(names, general, strict=True)))
     wanted = gradients(_kl_exact, **dict(zip(names, double, strict=True)))
     for name in names[:2]:  # those the encoder gives
-        compare(found[name], wanted[name], what=f"The gradient with respect to `{name}`")
+        what = f"The gradient with respect to `{name}`"
+        compare(found[name], wanted[name], what=what, remark=DETACHED)
     return "It agrees with `torch.distributions`, and its gradient with autograd's."

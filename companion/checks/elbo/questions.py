@@ -44,15 +44,15 @@ QUIZ = (
                 "the ELBO is to be maximized, but the loss is its negative: smaller is better.",
             ),
             Option(
-                "Neither: both are positive, so both break the bound",
-                "$\\log p(x)$ of a binary image is negative, and so is its bound. The loss has "
+                "Neither: on binary images no bound is positive, and both numbers are",
+                "on binary images $\\log p(x)$ is negative, and so is its bound. The loss has "
                 "the other sign, so positive numbers are what you expect.",
             ),
         ),
     ),
     Question(
         "A loss sums the cross-entropy over all pixels but averages the KL over $D = 20$ latent "
-        "dimensions, where the KL should be summed. Which $\\beta$ is that?",
+        "dimensions. Which $\\beta$ is that?",
         (
             Option(
                 "$\\beta = 20$",
@@ -92,7 +92,7 @@ QUIZ = (
         ),
     ),
     Question(
-        "$L_S$ is the importance-weighted bound with $S$ samples from $q$. Which "
+        "$\\hat L_S$ estimates the importance-weighted bound from $S$ samples of $q$. Which "
         "statement is right?",
         (
             Option(
@@ -146,7 +146,7 @@ QUIZ = (
         "What follows?",
         (
             Option(
-                "$\\sigma$ stays positive, which is what `softplus` is for.",
+                "Nothing special: this is the usual way to make $\\sigma$ positive.",
                 "$\\exp$ makes it positive already. `softplus` would be right if its output "
                 "were $\\sigma$ itself.",
             ),
@@ -184,20 +184,20 @@ QUIZ = (
         ),
     ),
     Question(
-        "The true posterior has two separate peaks and $q$ is a single Gaussian. Training "
-        "maximizes the ELBO, so it minimizes $\\mathrm{KL}(q \\,\\|\\, p)$. Where does $q$ "
-        "end up?",
+        "$q$ is a single Gaussian. Training maximizes the ELBO, so it minimizes "
+        "$\\mathrm{KL}(q \\,\\|\\, p(z \\mid x))$; the posterior has two narrow peaks, far "
+        "apart. Where does $q$ end up?",
         (
             Option(
-                "On one of the peaks, too narrow for the whole",
-                "$\\mathrm{KL}(q \\,\\|\\, p)$ averages over $q$, so mass where $p$ is tiny costs "
+                "On one peak; the other is left out",
+                "the divergence averages over $q$, so mass where the posterior is tiny costs "
                 "most. A peak that $q$ leaves out costs little.",
                 right=True,
             ),
             Option(
-                "Stretched over both peaks and the valley, too wide",
-                "that is the other direction, $\\mathrm{KL}(p \\,\\|\\, q)$: it averages over "
-                "$p$ and punishes leaving a peak out.",
+                "Over both peaks and the valley between them",
+                "that is the other direction, $\\mathrm{KL}(p(z \\mid x) \\,\\|\\, q)$: it "
+                "averages over the posterior and punishes leaving a peak out.",
             ),
             Option(
                 "Either: the two directions of the KL have the same minimum",

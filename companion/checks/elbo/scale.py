@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from companion.checks.authoring import (
+    DETACHED,
     NotAttempted,
     NotYet,
     call,
@@ -20,37 +21,43 @@ from companion.checks.authoring import (
     uniform,
 )
 
-_P, _D, _WEIGHT = 784.0, 20.0, 0.00025
+_P, _D, _WEIGHT, _VARIANCE, _BATCH_SIZE = 784.0, 20.0, 0.00025, 0.1, 100.0
 
 # For each loss: the right beta, then known wrong ones with their hints.
 _BETAS: dict[str, tuple[float, dict[float, str]]] = {
     "a": (
-        1 / _D,
+        _P / _D,
         {
-            _D: "you inverted it: averaging over D = 20 dimensions makes the KL smaller.",
-            1.0: "averaging over the latent dimensions divides the KL by D.",
-            1 / _P: "the KL is averaged over the D latent dimensions, not over the P pixels.",
-            _P / _D: "only the KL is averaged here; the pixels are summed as they should be.",
+            _D / _P: "you inverted it: beta is the factor beside the KL.",
+            1.0: "both terms are averaged, but over different numbers.",
+            1 / _D: "you forgot P: the first term is averaged too, over the pixels.",
+            _P: "you forgot D: the KL is averaged too, over the latent dimensions.",
+            _P * _D: "undo the average of the first term; the one of the KL stays and divides.",
         },
     ),
     "b": (
-        _P,
+        1 / (2 * _VARIANCE),
         {
-            1 / _P: "you inverted it: to get back to the sum over pixels, multiply the whole "
-            "loss by P; the KL is multiplied too.",
-            1.0: "the average over pixels made the reconstruction term P times smaller than "
-            "-log p(x | z), but not the KL.",
-            _D: "it is the P pixels that were averaged, not the D latent dimensions.",
-            _P / _D: "the KL is summed here; only the average over pixels has to be undone.",
+            2 * _VARIANCE: "you inverted it: multiply the whole loss until its first term is "
+            "-log p(x | z).",
+            1.0: "a Gaussian with variance 0.1 does not have the bare squared error in "
+            "-log p(x | z).",
+            1 / _VARIANCE: "you forgot the one half of the Gaussian.",
+            1 / (2 * _VARIANCE**2): "you took 0.1 as the standard deviation; it is the variance.",
+            1 / 2: "you left the variance out: it divides the squared error.",
+            _VARIANCE / 2: "you multiplied by the variance; it divides the squared error.",
+            _P / (2 * _VARIANCE): "the squared error is summed over the pixels already.",
         },
     ),
     "c": (
-        1 / 2,
+        1.0,
         {
-            2.0: "you inverted it: halve the whole loss to reach -log p(x | z); the KL is "
-            "halved too.",
-            1.0: "a Gaussian with variance 1 has half the squared error in -log p(x | z).",
-            _P / 2: "the squared error is summed over the pixels; nothing is to be undone there.",
+            _BATCH_SIZE: "the batch size divides both terms alike: a factor on the whole loss.",
+            1 / _BATCH_SIZE: "the batch size divides both terms alike: a factor on the whole "
+            "loss does not move its minimum.",
+            _P: "the pixels are summed already.",
+            _P / _D: "pixels and dimensions are both summed; neither average is to be undone.",
+            1 / _D: "the latent dimensions are summed already.",
         },
     ),
     "d": (
@@ -70,7 +77,7 @@ _BETAS: dict[str, tuple[float, dict[float, str]]] = {
 }
 
 
-@exercise("elbo.effective_beta", title="The beta of four losses")
+@exercise("elbo.effective_beta", number="1.5", answer="betas", title="The beta of four losses")
 def effective_beta(answer: object) -> str:
     """Judge four numbers: in order, or in a dict with the keys a, b, c and d."""
     answers = _four(answer)
@@ -84,7 +91,8 @@ def effective_beta(answer: object) -> str:
             lines.append(f"- ({letter}) {remark}")
     if lines:
         right = len(answers) - len(lines)
-        raise NotYet(f"{right} of 4 are right. Look again at:\n\n" + "\n".join(lines))
+        verb = "is" if right == 1 else "are"
+        raise NotYet(f"{right} of 4 {verb} right. Look again at:\n\n" + "\n".join(lines))
     return (
         "All four. Whoever reports a loss without saying how it was averaged chose a beta and "
         "did not tell."
@@ -111,9 +119,16 @@ def _four(answer: object) -> dict[str, object]:
 def _beta_remark(letter: str, value: object) -> str:
     """Return what to look at in one of the answers; empty if it is right."""
     right, hints = _BETAS[letter]
-    beta = number(value, f"Answer ({letter})")
+    if isinstance(value, str):
+        return "write it without quotes."
+    try:
+        beta = number(value, "the answer")
+    except NotYet as reason:
+        return str(reason)
     if _near(beta, right):
         return ""
+    if abs(beta - right) < 0.03 * right:
+        return "close; give three digits or write the product."
     for wrong, hint in hints.items():
         if _near(beta, wrong):
             return hint
@@ -127,13 +142,14 @@ def _near(value: float, other: float) -> bool:
     return abs(value - other) <= 5e-3 * abs(other)
 
 
-_VAR_FAULT = "`exp(log_var)` is the variance, not the standard deviation: std = `exp(log_var / 2)`."
+# What is left of the original faults is named, not explained: finding them is the exercise.
+_VAR_FAULT = "what `exp(log_var)` is."
 _HALF_FAULT = "std is right now, but is it its square that stands in the KL, and 2 log std?"
 _LOG_FAULT = "the variance is right now, but the KL wants half its logarithm: log std."
-_MEAN_FAULT = "the KL is averaged over the latent dimensions: they add."
-_ELBO_FAULT = "the sign: this is the ELBO, and minimizing it would make the model worse."
-_KL_FAULT = "the sign of the KL: the loss must grow with it, as it is -ELBO."
-_LIKELIHOOD_FAULT = "the sign of the log-likelihood: the loss must fall when it grows."
+_MEAN_FAULT = "how the dimensions are reduced."
+_ELBO_FAULT = "which way the loss should move."
+_KL_FAULT = "which way the loss should move when the KL divergence grows."
+_LIKELIHOOD_FAULT = "which way the loss should move when the log-likelihood grows."
 
 
 def _kl_variants(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
@@ -170,33 +186,49 @@ def _faulty_losses(
     return losses
 
 
-@exercise("elbo.fix_the_loss", title="Find the bugs in a loss")
+@exercise("elbo.fix_the_loss", number="1.6", answer="loss", title="Find the bugs in a loss")
 def fix_the_loss(answer: object) -> str:
     """Judge `loss(log_likelihood, mean, log_var)`: the negative ELBO of each example, (B,)."""
-    log_likelihood = uniform(-9, -4, 4, seed=1)
-    mean, log_var = uniform(-1.5, 1.5, 4, 3, seed=2), uniform(0.2, 1.2, 4, 3, seed=3)
+    log_likelihood = torch.tensor([-7.5, 3.25, -4.125, 9.0])  # log-densities can be positive
+    mean, log_var = uniform(-1.5, 1.5, 4, 3, seed=2), uniform(-1.2, 1.2, 4, 3, seed=3)
     arguments = {"log_likelihood": log_likelihood, "mean": mean, "log_var": log_var}
     result = call(answer, **arguments)
     faulty = _faulty_losses(*(value.double() for value in arguments.values()))
+    kls = [kl for variants in _kl_variants(mean, log_var).values() for kl in variants]
     _require_a_change(result, faulty)
     right = kl_divergence(Normal(mean, (log_var / 2).exp()), Normal(0.0, 1.0)).sum(-1)
     right = right - log_likelihood
     hints = {_left(faults): wrong for faults, wrong in faulty.items()}
     hints[_BATCH] = [right.mean(), right.sum()]
+    hints[_WHOLE] = [f(kl) - log_likelihood for f in (torch.sum, torch.mean) for kl in kls]
+    hints[_ABSOLUTE] = [right.abs(), right + log_likelihood + log_likelihood.abs()]
     compare(result, right, hints, setting="With B = 4 and D = 3, ")
     found = gradients(answer, **arguments)
-    compare(found["mean"], mean, what="The gradient with respect to `mean`")
-    wanted = (log_var.exp() - 1) / 2
-    compare(found["log_var"], wanted, what="The gradient with respect to `log_var`")
+    wanted = {
+        "log_likelihood": -torch.ones(4),
+        "mean": mean,
+        "log_var": (log_var.exp() - 1) / 2,
+    }
+    for name, value in wanted.items():
+        what = f"The gradient with respect to `{name}`"
+        compare(found[name], value, what=what, remark=DETACHED)
     return "All three faults are gone. Each of them would have trained without an error message."
 
 
 _BATCH = "Return one number for each example, shape (B,); only the caller averages over the batch."
+_WHOLE = (
+    "The KL divergence of the whole batch is in every entry. One number per example is expected: "
+    "reduce the last axis only."
+)
+_ABSOLUTE = (
+    "Is there an absolute value? A log-density can be positive, and the loss must still fall as "
+    "it grows."
+)
 
 
 def _left(faults: str) -> str:
     count = faults.count("\n") + 1
-    return f"{count} fault{'s' if count > 1 else ''} left:\n\n{faults}"
+    return f"{count} fault{'s' if count > 1 else ''} left. Look at:\n\n{faults}"
 
 
 def _require_a_change(result: object, faulty: dict[str, list[Tensor]]) -> None:
