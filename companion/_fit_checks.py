@@ -73,6 +73,7 @@ def checked_data(
     if unseen:
         _check_alike(train, unseen)
     _check_call(model, len(train))
+    check_float64(model, (*train, *unseen), device)
     return tuple(t.to(device) for t in train), tuple(t.to(device) for t in unseen)
 
 
@@ -125,6 +126,19 @@ def _check_call(model: nn.Module, n_tensors: int) -> None:
         ) from None
 
 
+def check_float64(model: nn.Module, data: tuple[Tensor, ...], device: torch.device) -> None:
+    """Raise TypeError if data or model are in float64 and the device does not have it."""
+    if device.type != "mps":
+        return
+    parts = {"data": data, "model": (*model.parameters(), *model.buffers())}
+    for name, tensors in parts.items():
+        if any(tensor.dtype == torch.float64 for tensor in tensors):
+            raise TypeError(
+                f"`{name}` holds float64, but the device is {device}, and MPS has no float64. "
+                f"Convert data and model with .float(), or pass run=Run(device='cpu')."
+            )
+
+
 def checked_fields(output: Any, loss: Any, n_examples: int) -> dict[str, Tensor]:
     """Return the fields of forward's answer if it is a NamedTuple, nothing if it is the loss."""
     if isinstance(output, Tensor):
@@ -145,9 +159,14 @@ def checked_fields(output: Any, loss: Any, n_examples: int) -> dict[str, Tensor]
     return fields
 
 
-def check_loss(losses: Any, n_examples: int) -> None:
-    """Raise unless the loss has shape (B,) and depends on the weights."""
+def check_loss(losses: Any, fields: dict[str, Tensor], n_examples: int) -> None:
+    """Raise unless the loss has shape (B,), depends on the weights, and has its name alone."""
     _check_per_example("The loss", losses, n_examples)
+    if fields.get("loss", losses) is not losses:
+        raise ValueError(
+            "The model's answer has a field `loss`, but the function `loss` returns something "
+            "else. Rename the field: `loss` is the name of the training loss."
+        )
     if torch.is_grad_enabled() and not losses.requires_grad:
         raise ValueError(
             "The loss does not depend on the weights that require gradients. Remove detach(), "
@@ -157,7 +176,10 @@ def check_loss(losses: Any, n_examples: int) -> None:
 
 def _check_per_example(what: str, value: Any, n_examples: int) -> None:
     if not isinstance(value, Tensor):
-        raise TypeError(f"{what} must be a torch.Tensor, but it is a {type(value).__name__}.")
+        raise TypeError(
+            f"{what} must be a torch.Tensor, but it is a {type(value).__name__}. Compute it from "
+            f"tensors with torch's functions, one number for each example, and without item()."
+        )
     if value.shape != (n_examples,):
         raise ValueError(
             f"{what} has shape {tuple(value.shape)}, but one number for each of the "

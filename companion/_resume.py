@@ -1,8 +1,8 @@
 """How `fit` saves its state after each epoch, and continues from it.
 
-The file holds weights, Adam's moments, the curves, and the settings of the run. It also holds one
-number, the loss of the first batch under the saved weights: a changed loss function or `forward`
-cannot be told from its name, but it gives another number.
+The file holds weights, Adam's moments, the curves, and the settings of the run. It also holds the
+mean loss of the first batch under the saved weights: a changed loss function or `forward` cannot be
+told from its name, but it gives another number.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from companion import checkpoints
 
 _KIND = "companion.training.fit"
-_TOLERANCE = 1e-3  # relative; another number of threads, or another GPU, rounds differently
+# Of the mean absolute loss: another number of threads, or another GPU, rounds differently.
+_TOLERANCE = 1e-3
 
 Curves = dict[str, dict[str, list[float]]]
 
@@ -31,7 +32,8 @@ class SavedRun:
         model: its state_dict is saved.
         optimizer: its state is saved.
         curves: the lists that a restored history is written into.
-        first_loss: gives the loss of the first batch under the present weights.
+        first_loss: gives the mean loss and the mean absolute loss of the first batch under the
+            present weights, shape (2,), on the CPU.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class SavedRun:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         curves: Curves,
-        first_loss: Callable[[], float],
+        first_loss: Callable[[], Tensor],
     ) -> None:
         self.path = None if path is None else Path(path).expanduser()
         self.model = model
@@ -59,11 +61,11 @@ class SavedRun:
             **{f"adam.{i}.{key}": v for i, state in moments.items() for key, v in state.items()},
             # Curves are tensors, because JSON has no NaN, which a held-out curve may hold.
             **{
-                f"curve.{part}.{name}": torch.tensor(curve, dtype=torch.float64)
+                f"curve.{part}.{name}": torch.tensor(curve, dtype=torch.float64, device="cpu")
                 for part, curves in self.curves.items()
                 for name, curve in curves.items()
             },
-            "first_loss": torch.tensor(self.first_loss(), dtype=torch.float64),
+            "first_loss": self.first_loss(),
         }
         checkpoints.save(
             self.path,
@@ -105,12 +107,14 @@ class SavedRun:
     def _load_weights(self, tensors: dict[str, Tensor]) -> None:
         before = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(_below("model.", tensors))
-        saved, now = tensors["first_loss"].item(), self.first_loss()
-        if not math.isclose(saved, now, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        saved, scale = tensors["first_loss"].tolist()
+        now = self.first_loss()[0].item()
+        if not _same_loss(saved, now, scale):
             self.model.load_state_dict(before)
             self._refuse(
                 f"by a model whose loss on the first batch was {saved:.6g}, but with the same "
-                f"weights it is now {now:.6g}: forward or loss has changed"
+                f"weights it is now {now:.6g}: forward or loss has changed, or it draws noise from "
+                f"torch's global generator: pass `generator` to every draw"
             )
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
@@ -139,6 +143,12 @@ class SavedRun:
             f"The checkpoint `{self.path}` was saved {difference}. Undo the change to continue "
             f"that run. To begin a new one, delete the file or name another."
         )
+
+
+def _same_loss(saved: float, now: float, scale: float) -> bool:
+    if math.isnan(saved) or math.isnan(now):
+        return math.isnan(saved) and math.isnan(now)
+    return math.isclose(saved, now, abs_tol=max(1e-9, _TOLERANCE * scale))
 
 
 def _described(model: nn.Module, settings: dict[str, Any]) -> dict[str, Any]:

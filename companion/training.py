@@ -10,8 +10,7 @@ Axis: B batch.
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from companion import _fit_checks
-from companion._objective import Objective, append_means
-from companion._progress import epoch_bar
+from companion._bar import epoch_bar
+from companion._objective import Objective, Record, append_means, as_found
 from companion._resume import SavedRun
 from companion._validate import without_value_checks
 
@@ -124,7 +123,9 @@ def fit(
     Each step minimizes the mean loss of one batch. The last batch of an epoch may be smaller: its
     mean is over its own examples. `History` holds means over all examples, each counted once.
 
-    The model is left on the run's device, in the mode in which it came, without gradients.
+    The model is left on the run's device, in the mode in which it came, without gradients. A part
+    that came in evaluation mode and has nothing to train, such as a frozen nn.BatchNorm1d, stays
+    in that mode.
     Layers that draw from torch's global generator, such as nn.Dropout, are not governed by `seed`.
 
     Args:
@@ -162,17 +163,18 @@ def fit(
     True
     """
     _fit_checks.check_settings(epochs, batch_size, learning_rate, seed)
-    trainable = _fit_checks.trainable_parameters(model)
+    _fit_checks.trainable_parameters(model)  # raises, if at all, before the model is moved
     device = _fit_checks.usable_device(run.device or default_device())
     train, unseen = _fit_checks.checked_data(model, data, heldout, device)
     objective = Objective(model.to(device), loss, batch_size, run.autocast)
+    trainable = _fit_checks.trainable_parameters(model)  # `to` may have replaced them
     optimizer = torch.optim.Adam(trainable, learning_rate, fused=device.type in ("cpu", "cuda"))
     history = History({}, {})
     first_loss = partial(_first_loss, objective, train, seed)
     saved = SavedRun(run.checkpoint, model, optimizer, history._asdict(), first_loss)
     numbers = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": int(seed)}
     places = {"device": device.type, "autocast": str(run.autocast), "compile": run.compile}
-    with _as_found(model, trainable):
+    with as_found(model, trainable):
         done = saved.restore(epochs, data=train, heldout=unseen, **numbers, **places)
         if done == epochs:
             return history
@@ -182,16 +184,9 @@ def fit(
             objective.compile()
         with without_value_checks(), epoch_bar(done, epochs, enabled=run.progress) as bar:
             for epoch in bar:
-                model.train()
-                noise = generator_for(device, seed, epoch, _NOISE)
-                records = []
-                for rows in _order(len(train[0]), seed, epoch).to(device).split(batch_size):
-                    batch = [tensor.index_select(0, rows) for tensor in train]
-                    record = objective(batch, noise)
-                    optimizer.zero_grad()
-                    record["loss"].mean().backward()
-                    optimizer.step()
-                    records.append({name: value.detach() for name, value in record.items()})
+                order = _order(len(train[0]), seed, epoch).to(device)
+                generator = generator_for(device, seed, epoch, _NOISE)
+                records = _train_epoch(objective, optimizer, train, order, generator)
                 append_means(history.train, records)
                 records = objective.evaluate(unseen, generator_for(device, seed, _HELDOUT))
                 append_means(history.heldout, records)
@@ -203,30 +198,33 @@ def fit(
 
 def _order(n: int, seed: int, epoch: int) -> Tensor:
     # Drawn on the CPU, so that every device sees the same batches.
-    return torch.randperm(n, generator=generator_for("cpu", seed, epoch, _ORDER))
+    generator = generator_for("cpu", seed, epoch, _ORDER)
+    return torch.randperm(n, generator=generator, device="cpu")
 
 
-def _first_loss(objective: Objective, train: tuple[Tensor, ...], seed: int) -> float:
+def _train_epoch(
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    train: tuple[Tensor, ...],
+    order: Tensor,
+    generator: torch.Generator,
+) -> list[Record]:
+    objective.train_mode()
+    records = []
+    for rows in order.split(objective.batch_size):
+        record = objective([tensor.index_select(0, rows) for tensor in train], generator)
+        optimizer.zero_grad()
+        record["loss"].mean().backward()
+        optimizer.step()
+        records.append({name: value.detach() for name, value in record.items()})
+    return records
+
+
+def _first_loss(objective: Objective, train: tuple[Tensor, ...], seed: int) -> Tensor:
     first = [tensor[: objective.batch_size] for tensor in train]
-    noise = generator_for(first[0].device, seed, _CHECK)
-    return objective.evaluate(first, noise)[0]["loss"].mean().item()
-
-
-@contextmanager
-def _as_found(model: nn.Module, trainable: list[nn.Parameter]) -> Iterator[None]:
-    """Afterwards restore each module's mode and drop gradients, also after an exception.
-
-    Inside, `torch.no_grad` and `torch.autocast` of the caller are off: `Run` decides.
-    """
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.enable_grad(), torch.autocast(trainable[0].device.type, enabled=False):
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for weight in trainable:
-            weight.grad = None
+    generator = generator_for(first[0].device, seed, _CHECK)
+    losses = objective.evaluate(first, generator)[0]["loss"].cpu().double()
+    return torch.stack([losses.mean(), losses.abs().mean()])
 
 
 def _require_convergence(

@@ -178,7 +178,7 @@ def test_the_folder_is_the_argument_else_the_variable_else_the_users_cache(
     import platformdirs
 
     cache = tmp_path / "user"
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: cache / name)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name, **_: cache / name)
     monkeypatch.setenv("COMPANION_DATA", str(tmp_path / "variable"))
     assert _downloads.cache_folder(tmp_path / "argument") == tmp_path / "argument"
     assert _downloads.cache_folder(None) == tmp_path / "variable"

@@ -157,12 +157,18 @@ def test_the_fit_survives_pixels_that_never_change_and_float32():
     torch.testing.assert_close(model.log_prob(x), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_the_fit_finds_equal_eigenvalues_too():
-    # Eight corners of a cube: all directions vary alike, and the weight is zero up to rounding.
-    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
-    model = fit_ppca(corners, 2)
-    assert model.log_var.item() == pytest.approx(0.0, abs=1e-12)
-    assert model.weight.abs().max() < 1e-6
+@pytest.mark.parametrize("p", [4, 5, 6, 8])
+def test_the_fit_survives_equal_eigenvalues(p):
+    """Plus and minus each axis: all directions vary alike, and the weight is zero up to rounding.
+
+    For some of these scales rounding puts an eigenvalue below the noise, which is their mean.
+    """
+    for scale in (0.1, 0.3, 0.7, 1.0, 1.1, 1.3, 3.3):
+        axes = scale * torch.eye(p, dtype=torch.float64)
+        for latent_dim in range(1, p):
+            model = fit_ppca(torch.cat([axes, -axes]), latent_dim)
+            assert model.log_var.exp().item() == pytest.approx(scale**2 / p)
+            assert model.weight.abs().max() < 1e-6  # NaN fails here
 
 
 def test_a_linear_decoder_is_the_model():

@@ -11,11 +11,11 @@ def test_equals_scipy():
 
 
 def test_float32_values_are_averaged_in_float64():
-    # In float32 the sum of these would lose every digit of the spread.
-    values = torch.tensor([1e6, 1e6 + 1] * 5_000)
+    # Both values exist in float32, but their mean, 2^24 + 1, does not.
+    values = torch.tensor([2.0**24, 2.0**24 + 2] * 5_000)
     mean, error = mean_with_error(values)
-    assert mean == 1e6 + 0.5
-    assert abs(error - 0.5 / 9_999**0.5) < 1e-9
+    assert mean == 2.0**24 + 1
+    assert abs(error - 1 / 9_999**0.5) < 1e-9
 
 
 def test_covers_the_truth_as_often_as_it_says():

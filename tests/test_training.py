@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 from training_models import (
     CPU,
     SETTINGS,
@@ -16,7 +17,8 @@ from training_models import (
     weights,
 )
 
-from companion.training import fit
+from companion import training
+from companion.training import Run, fit
 
 # --- the loop, against independent ones ---
 
@@ -90,6 +92,28 @@ def test_the_seed_decides_the_order():
     one, again, other = (torch.cat(order_of(Regression, data, seed=s)) for s in (0, 0, 1))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def test_parameters_that_a_move_replaces_are_trained():
+    class Replaces(Regression):
+        def to(self, *place, **options):
+            self.linear.weight = nn.Parameter(self.linear.weight.detach().clone())
+            return super().to(*place, **options)
+
+    expected, _ = trained(model=Regression())
+    model, _ = trained(model=Replaces())
+    assert torch.equal(weights(model), weights(expected))
+
+
+def test_the_order_and_a_whole_run_ignore_the_default_device(tmp_path):
+    expected = training._order(50, 3, 0)
+    run = Run(device="cpu", progress=False, checkpoint=tmp_path / "run")
+    model, data = Constant(), torch.arange(10.0)
+    with torch.device("meta"):  # code that means the CPU must say so
+        assert torch.equal(training._order(50, 3, 0), expected)
+        fit(model, data, epochs=1, run=run)
+        history = fit(model, data, heldout=None, epochs=2, run=run)
+    assert history.train == {"loss": [4.5, 4.5]}
 
 
 # --- what is recorded ---

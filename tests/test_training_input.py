@@ -2,8 +2,7 @@
 
 import inspect
 import math
-import subprocess
-import sys
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -21,7 +20,7 @@ from training_models import (
     weights,
 )
 
-from companion import _progress
+from companion import _bar, _fit_checks
 from companion.training import Run, default_device, fit, generator_for
 
 # Type errors are our own business: look below the type checker that the tests switch on.
@@ -89,7 +88,7 @@ def test_silent_unless_somebody_watches(capfd):
 
 
 def test_a_terminal_gets_a_bar_with_the_loss(monkeypatch, capsys):
-    monkeypatch.setattr(_progress, "somebody_watches", lambda: True)
+    monkeypatch.setattr(_bar, "somebody_watches", lambda: True)
     _, history = trained(run=Run(device="cpu"))
     out, err = capsys.readouterr()
     assert "4/4" in out
@@ -106,7 +105,7 @@ def test_a_live_notebook_is_watched_and_an_executed_one_is_not(monkeypatch, answ
 
     shell = SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers))
     monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
-    assert _progress.somebody_watches() is shown
+    assert _bar.somebody_watches() is shown
 
 
 # --- bad input ---
@@ -124,6 +123,10 @@ class Returns(Constant):
 
     def forward(self, x, *, generator=None):
         return self.answer(x, self.weight)
+
+
+class Named(NamedTuple):
+    loss: torch.Tensor
 
 
 X = torch.arange(6.0)
@@ -166,7 +169,7 @@ def bad(model=GOOD, data=X, **settings):
         (bad(loss=lambda v: v.mean()), ValueError, r"The loss has shape \(\), but one number .*6"),
         (bad(loss=lambda v: v[:3]), ValueError, r"The loss has shape \(3,\).*shape \(6,\)"),
         (bad(loss=lambda v: v[:, None]), ValueError, r"has shape \(6, 1\).*Sum over the event"),
-        (bad(loss=lambda v: 1.0), TypeError, r"The loss must be a torch.Tensor, but it is a float"),
+        (bad(loss=lambda v: 1.0), TypeError, r"must be a torch.Tensor, .* a float. Compute it"),
         (bad(loss=lambda v: v.detach()), ValueError, r"does not depend on the weights.*detach\(\)"),
         (bad(Returns(lambda x, w: {"loss": x * w})), TypeError, r"but it returned a dict.*NamedT"),
         (bad(Returns(lambda x, w: (x * w, w))), TypeError, r"but it returned a tuple"),
@@ -180,6 +183,11 @@ def bad(model=GOOD, data=X, **settings):
             ValueError,
             r"The field `size` of the model's answer has shape \(\)",
         ),
+        (
+            bad(Returns(lambda x, w: Named(x * w)), loss=lambda answer: 2 * answer.loss),
+            ValueError,
+            r"field `loss`.*Rename the field: `loss` is the name of the training loss",
+        ),
         (bad(run=Run(device="gpu")), ValueError, r"`device` is 'gpu', which this machine cannot"),
         (bad(run=Run(device="cuda:77")), ValueError, r"'cuda:77', which .*Leave it out to take"),
     ],
@@ -190,6 +198,26 @@ def test_bad_input_gets_a_message(arguments, kind, message):
         plain_fit(model, data, **{"run": CPU, **settings})
     assert GOOD.weight.item() == 0
     assert GOOD.training
+
+
+def test_a_field_may_be_the_loss_itself():
+    model = Returns(lambda x, w: Named(x + 0 * w))
+    history = fit(model, X, loss=lambda answer: answer.loss, epochs=1, run=CPU)
+    assert history.train == {"loss": [2.5]}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "data"),
+    [("data", Regression(), points(dtype=torch.float64)), ("model", Regression().double(), X)],
+)
+def test_float64_on_mps_gets_a_message(name, model, data):
+    data = data if isinstance(data, tuple) else (data, data)
+    mps = torch.device("mps")
+    message = rf"`{name}` holds float64, .* MPS has no float64.*\.float\(\), or .*device='cpu'"
+    with pytest.raises(TypeError, match=message):
+        _fit_checks.checked_data(model, data, None, mps)
+    _fit_checks.check_float64(model, data, torch.device("cpu"))
+    _fit_checks.check_float64(Regression(), (X, X.int()), mps)
 
 
 def test_bad_precision_gets_a_message():
@@ -207,13 +235,3 @@ def test_lists_of_tensors_are_welcome():
     plain_fit(model, list(points()), **SETTINGS)
     expected, _ = trained(model=Regression())
     assert torch.equal(weights(model), weights(expected))
-
-
-def test_importing_changes_nothing_and_warns_of_nothing():
-    code = (
-        "import torch; s = torch.get_rng_state(); d = torch.get_default_dtype();"
-        "import companion.training;"
-        "assert torch.equal(s, torch.get_rng_state()) and d == torch.get_default_dtype();"
-        "assert torch.get_float32_matmul_precision() == 'highest'"
-    )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from training_models import (
     CPU,
     Constant,
@@ -116,6 +117,44 @@ def test_it_trains_also_inside_no_grad_and_with_older_gradients():
     with torch.no_grad():
         trained(model=model)
     assert torch.equal(weights(model), weights(expected))
+
+
+@pytest.mark.parametrize("root_mode", [True, False])
+def test_a_frozen_batch_norm_stays_in_evaluation_mode(root_mode):
+    model = Regression(norm=True).train(root_mode)
+    model.norm.requires_grad_(False).eval()
+    before = weights(model.norm)  # its running statistics too
+    trained(model=model, heldout=points(20))
+    assert torch.equal(weights(model.norm), before)
+    assert model.linear.bias.item() != 0
+
+
+@pytest.mark.parametrize(("root_mode", "drops"), [(True, False), (False, True)])
+def test_dropout_in_evaluation_mode_on_purpose_stays_there(root_mode, drops):
+    # A whole model in evaluation mode is what the last evaluation left behind: no purpose.
+    seen = []
+
+    class Drops(Constant):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+
+        def forward(self, x, *, generator=None):
+            if self.training:
+                seen.append(self.drop.training)
+            return super().forward(x)
+
+    model = Drops().train(root_mode)
+    model.drop.eval()
+    fit(model, torch.ones(4), epochs=1, run=CPU)
+    assert seen == [drops]
+
+
+def test_a_norm_in_evaluation_mode_that_has_weights_to_train_is_trained():
+    model = Regression(norm=True)
+    model.norm.eval()
+    trained(model=model)
+    assert model.norm.num_batches_tracked.item() == 4 * 7
 
 
 def test_frozen_parameters_stay():

@@ -103,9 +103,10 @@ def calls(vae, x, generator):
 @pytest.mark.parametrize("name", calls(None, None, None))
 def test_a_call_leaves_the_model_and_the_global_state_alone(name):
     vae = small_vae()
-    vae.encoder.layers[1].eval()  # modes are mixed on purpose
     next(vae.decoder.parameters()).requires_grad_(False)
     vae(binary(3)).value().sum().backward()
+    vae.train()
+    vae.encoder.layers[1].eval()  # modes are mixed on purpose
     x = binary(5).requires_grad_()
 
     def state():

@@ -8,7 +8,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 MARKUP = re.compile(
-    r"^[ ]*(?:>>>|\.\.\.).*$|:\w+:`[^`]*`|``[^`]+``|`(?P<single>[^`]+)`|(?P<star>\*)(?=\w)",
+    r"^[ ]*(?:>>>|\.\.\.).*$|:\w+:`[^`]*`|``[^`]+``|`(?P<single>[^`]+)`"
+    r"|(?P<star>\*)(?=\w)(?!\w+\*)",
     re.MULTILINE,
 )
 WIDGET = re.compile(r'data-widget="([a-z0-9-]+)"')

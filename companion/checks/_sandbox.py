@@ -21,9 +21,7 @@ import torch
 
 LIMIT_SECONDS = 2.0
 _COMPANION = str(Path(__file__).parent.parent) + os.sep
-_LIBRARIES = tuple(
-    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")}
-)
+_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})
 
 
 @dataclass
