@@ -75,7 +75,8 @@ def found():
     """For each module, the state that its import changed and the heavy modules that it loaded."""
     # The module that may load a heavy one comes last, lest it hide what others load.
     modules = sorted(MODULES, key=lambda name: (name in ALLOWED, name))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Two threads, so that a module that asks for one is caught.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-c", CHILD, json.dumps([HEAVY, modules])]
     child = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr
