@@ -68,11 +68,13 @@ lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(RUN) -m tools.format_cells --check
 
 lab: setup  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
 
-notebooks: setup  ## write the .ipynb beside each chapter again
+notebooks: setup  ## format the chapters' cells, write the .ipynb beside each again
+	$(RUN) -m tools.format_cells
 	$(RUN) -m tools.sync_notebooks
 
 lock:  ## derive constraints.txt anew from pyproject.toml and constraints.in

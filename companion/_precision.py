@@ -6,6 +6,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import torch
+from torch import Tensor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,3 +23,8 @@ def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
 
     return in_full_precision
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Convert half precision, in which networks may answer under autocast, to float32."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

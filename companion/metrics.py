@@ -1,12 +1,29 @@
-"""Numbers that a chapter reports, each with its uncertainty."""
+"""Numbers that a chapter reports, with their uncertainty where they are estimates.
+
+Axes: B batch, N examples, M and S samples, D latent dimensions.
+"""
 
 import math
 from typing import NamedTuple
 
-from jaxtyping import Float
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from companion._validate import require_finite, require_tensor
+from companion import gaussian
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_last_axis,
+    require_positive,
+    require_tensor,
+)
+from companion.gaussian import DiagonalGaussian
+from companion.vae import VAE
+
+# Pairs of a sample and a posterior whose densities are held in memory at a time.
+_MAX_PAIRS = 1_000_000
 
 
 class Estimate(NamedTuple):
@@ -47,3 +64,180 @@ def mean_with_error(values: Float[Tensor, "*n"]) -> Estimate:
     require_finite(values=values)
     values = values.detach().cpu().double()
     return Estimate(values.mean().item(), values.std().item() / math.sqrt(values.numel()))
+
+
+@torch.no_grad()
+def active_units(
+    model: VAE, x: Float[Tensor, " B *event"], *, threshold: float = 0.01
+) -> Bool[Tensor, " D"]:
+    r"""Say which latent dimensions carry information about x.
+
+    .. math:: \operatorname{Var}_x \left( E_{q(z \mid x)}[z_d] \right) > \text{threshold}
+
+    Args:
+        model: a VAE in evaluation mode.
+        x: a batch of at least two examples, shape (B, *event).
+        threshold: a variance, positive.
+
+    Returns:
+        One truth value for each latent dimension, shape (D,).
+
+    Raises:
+        ValueError: fewer than two examples, or x does not fit the model.
+
+    Reference: Burda, Grosse and Salakhutdinov (2016), section 5.2.
+
+    >>> from companion.likelihoods import Bernoulli
+    >>> from companion.networks import MLPDecoder, MLPEncoder
+    >>> from companion.priors import StandardNormal
+    >>> vae = VAE(MLPEncoder((4,), 2), MLPDecoder(2, (4,)), Bernoulli(), StandardNormal(2))
+    >>> active_units(vae, torch.ones(3, 4))
+    tensor([False, False])
+    """
+    require_positive(threshold=threshold)
+    q = _posteriors(model, x)
+    return q.mean.var(0) > threshold
+
+
+class KLDecomposition(NamedTuple):
+    """The two parts of the mean KL of a VAE, in nats."""
+
+    mutual_information: Estimate
+    marginal_kl: Estimate
+
+
+@torch.no_grad()
+def kl_decomposition(
+    model: VAE,
+    x: Float[Tensor, " N *event"],
+    *,
+    n_samples: int = 1,
+    generator: torch.Generator | None = None,
+) -> KLDecomposition:
+    r"""Split the mean KL into the information in the codes and the misfit of the prior.
+
+    .. math:: \frac1N \sum_n \mathrm{KL}(q(z \mid x_n) \,\|\, p(z))
+        = I(n; z) + \mathrm{KL}(q(z) \,\|\, p(z)), \qquad q(z) = \frac1N \sum_n q(z \mid x_n)
+
+    Both parts are means over codes z drawn from each posterior; the aggregated posterior q(z) is
+    the mixture of all N given ones. The information is about the index n among those N examples,
+    so it is at most log N.
+
+    Args:
+        model: a VAE in evaluation mode.
+        x: at least two examples, shape (N, *event). The time grows with N squared.
+        n_samples: codes drawn for each example.
+        generator: source of the noise, on the device of x.
+
+    Returns:
+        `KLDecomposition(mutual_information, marginal_kl)`, each with its standard error, which
+        accounts for the draw of the codes and the examples, not for q(z) being built of them.
+
+    Raises:
+        ValueError: fewer than two examples, x does not fit the model, or `n_samples` < 1.
+
+    Reference: Hoffman and Johnson (2016), equation (6).
+    """
+    require_count(n_samples=n_samples)
+    q = _posteriors(model, x)
+    z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
+    log_q_given_x = gaussian.log_prob(z, *q)
+    log_q = _log_mixture(z.flatten(0, 1), q).reshape(log_q_given_x.shape)
+    information = (log_q_given_x - log_q).mean(0)
+    misfit = (log_q - model.prior.log_prob(z)).mean(0)
+    return KLDecomposition(mean_with_error(information), mean_with_error(misfit))
+
+
+@torch.no_grad()
+def aggregated_log_prob(
+    model: VAE, x: Float[Tensor, " N *event"], z: Float[Tensor, "M D"]
+) -> Float[Tensor, " M"]:
+    r"""Log-density of the aggregated posterior of N examples at M codes, in nats.
+
+    .. math:: \log q(z) = \log \frac1N \sum_{n=1}^{N} q(z \mid x_n)
+
+    Args:
+        model: a VAE in evaluation mode.
+        x: at least two examples, shape (N, *event).
+        z: codes, shape (M, D).
+
+    Returns:
+        Shape (M,).
+
+    Raises:
+        TypeError: z is no tensor of floating-point numbers.
+        ValueError: shapes do not fit, or a value is not finite.
+    """
+    q = _posteriors(model, x)
+    require_tensor(z=z)
+    require_last_axis(q.mean.shape[1], z=z)
+    require_finite(z=z)
+    return _log_mixture(z, q)
+
+
+def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
+    r"""Return the share of examples whose cluster is matched with their class.
+
+    Clusters and classes are matched one to one so that the share is largest (the Hungarian
+    method). With more clusters than classes, each cluster that is left over takes the class that
+    most of its examples have.
+
+    Args:
+        clusters: whole numbers from 0 on, shape (N,).
+        labels: classes, whole numbers from 0 on, shape (N,).
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        TypeError: an argument is no tensor of whole numbers.
+        ValueError: the arguments are empty, differ in shape or hold negative numbers.
+
+    Reference: Xie, Girshick and Farhadi (2016), equation (10), for the one-to-one matching.
+
+    >>> cluster_accuracy(torch.tensor([1, 1, 0, 0]), torch.tensor([0, 0, 1, 0]))
+    0.75
+    """
+    from scipy.optimize import linear_sum_assignment  # comes with scikit-learn; slow to import
+
+    _require_classes(clusters=clusters, labels=labels)
+    table = np.zeros((int(clusters.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(table, (clusters.cpu().numpy(), labels.cpu().numpy()), 1)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    left_over = np.delete(table, rows, axis=0)
+    matched = table[rows, columns].sum() + left_over.max(axis=1, initial=0).sum()
+    return float(matched / len(labels))
+
+
+def _posteriors(model: VAE, x: Tensor) -> DiagonalGaussian:
+    q = model.encode(x)
+    if len(x) < 2:
+        raise ValueError("`x` holds one example, but at least two are needed. Pass a larger batch.")
+    return q
+
+
+def _log_mixture(z: Tensor, q: DiagonalGaussian) -> Tensor:
+    """Log-density of the equal mixture of all rows of q, at the rows of z, in bounded memory."""
+    count, dim = q.mean.shape
+    rows = max(1, _MAX_PAIRS // (count * dim))
+    parts = [
+        gaussian.log_prob(part[:, None].expand(-1, count, -1), *q).logsumexp(1)
+        for part in z.split(rows)
+    ]
+    return torch.cat(parts) - math.log(count)
+
+
+def _require_classes(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or tensor.is_floating_point():
+            raise TypeError(
+                f"`{name}` must be a tensor of whole numbers. Convert it: {name}.long()"
+            )
+        if tensor.dim() != 1 or len(tensor) == 0 or bool((tensor < 0).any()):
+            raise ValueError(
+                f"`{name}` must have shape (N,) with N >= 1 and hold no negative number, but its "
+                f"shape is {tuple(tensor.shape)}. Number the classes from 0 on."
+            )
+    if len({len(tensor) for tensor in tensors.values()}) > 1:
+        lengths = ", ".join(f"`{name}` has {len(tensor)}" for name, tensor in tensors.items())
+        raise ValueError(f"One cluster and one label for each example are expected, but {lengths}.")

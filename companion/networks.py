@@ -28,7 +28,7 @@ IMAGE = (1, 28, 28)
 
 
 class MLPEncoder(nn.Module):
-    """A multilayer perceptron with ReLU that gives a mean and a log-variance.
+    """A multilayer perceptron that gives a mean and a log-variance.
 
     The log-variance is the output of a linear layer: any real number, never squashed.
 
@@ -36,18 +36,24 @@ class MLPEncoder(nn.Module):
         event_shape: shape of one x, for example (1, 28, 28).
         latent_dim: the number D of latent dimensions.
         hidden_dims: width of each hidden layer.
+        activation: the class of the nonlinearity after each hidden layer.
 
     >>> MLPEncoder((1, 28, 28), latent_dim=2)(torch.zeros(5, 1, 28, 28)).log_var.shape
     torch.Size([5, 2])
     """
 
     def __init__(
-        self, event_shape: Sequence[int], latent_dim: int, hidden_dims: Sequence[int] = (400,)
+        self,
+        event_shape: Sequence[int],
+        latent_dim: int,
+        hidden_dims: Sequence[int] = (400,),
+        activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
         require_count(latent_dim=latent_dim)
         self.event_shape = _shape(event_shape)
-        self.layers = _mlp(math.prod(self.event_shape), hidden_dims, 2 * latent_dim)
+        n_inputs = math.prod(self.event_shape)
+        self.layers = _mlp(n_inputs, hidden_dims, 2 * latent_dim, activation)
 
     def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
@@ -55,25 +61,31 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """A multilayer perceptron with ReLU from codes to the parameters of a likelihood.
+    """A multilayer perceptron from codes to the parameters of a likelihood.
 
     Args:
         latent_dim: the number D of latent dimensions.
         event_shape: shape of one x, for example (1, 28, 28).
         hidden_dims: width of each hidden layer. An empty tuple makes the decoder linear.
+        activation: the class of the nonlinearity after each hidden layer.
 
     >>> MLPDecoder(2, (1, 28, 28))(torch.zeros(7, 5, 2)).shape
     torch.Size([7, 5, 1, 28, 28])
     """
 
     def __init__(
-        self, latent_dim: int, event_shape: Sequence[int], hidden_dims: Sequence[int] = (400,)
+        self,
+        latent_dim: int,
+        event_shape: Sequence[int],
+        hidden_dims: Sequence[int] = (400,),
+        activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
         require_count(latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.event_shape = _shape(event_shape)
-        self.layers = _mlp(latent_dim, hidden_dims, math.prod(self.event_shape))
+        n_outputs = math.prod(self.event_shape)
+        self.layers = _mlp(latent_dim, hidden_dims, n_outputs, activation)
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the output, shape (B, *event) or (S, B, *event)."""
@@ -164,11 +176,14 @@ class ConvDecoder(nn.Module):
         return self.layers(z.reshape(-1, self.latent_dim)).reshape(*z.shape[:-1], *IMAGE)
 
 
-def _mlp(n_inputs: int, hidden_dims: Sequence[int], n_outputs: int) -> nn.Sequential:
+def _mlp(
+    n_inputs: int, hidden_dims: Sequence[int], n_outputs: int, activation: type[nn.Module]
+) -> nn.Sequential:
     _require_sizes(hidden_dims=hidden_dims)
+    _require_activation(activation)
     sizes = (n_inputs, *hidden_dims, n_outputs)
     linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
-    between = [layer for linear in linears[:-1] for layer in (linear, nn.ReLU())]
+    between = [layer for linear in linears[:-1] for layer in (linear, activation())]
     return nn.Sequential(*between, linears[-1])
 
 
@@ -198,6 +213,14 @@ def _require_sizes(**sizes: Any) -> None:
             )
         for size in value:
             require_count(**{name: size})
+
+
+def _require_activation(activation: Any) -> None:
+    if not (isinstance(activation, type) and issubclass(activation, nn.Module)):
+        raise TypeError(
+            f"`activation` must be a class of torch.nn, but it is {activation!r}. "
+            f"Pass the class itself: nn.Tanh, not nn.Tanh() and not torch.tanh."
+        )
 
 
 def _require_codes(z: Tensor, latent_dim: int, network: nn.Module) -> None:

@@ -1,19 +1,25 @@
 """Priors p(z): modules with `log_prob`, `sample` and `kl`.
 
-Axes: S importance samples, B batch, D latent dimensions.
+The mixture of Gaussians has a file of its own, `companion.mixture`.
+
+Axes: S importance samples, B batch, D latent dimensions, K components, `event` the shape of one x.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from companion import gaussian
+from companion._precision import at_least_float32
 from companion._validate import (
     require_count,
     require_finite,
     require_generator,
     require_last_axis,
+    require_range,
     require_tensor,
 )
 from companion.gaussian import LOG_2PI, DiagonalGaussian, kl_to_standard
@@ -30,9 +36,25 @@ class Prior(nn.Module, ABC):
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes."""
 
-    @abstractmethod
     def kl(self, q: DiagonalGaussian, z: Float[Tensor, "*S B D"]) -> Float[Tensor, " B"]:
-        """Return KL(q || p), in closed form or estimated from samples z of q, shape (B,)."""
+        r"""Estimate KL(q || p) in nats from samples of q, without bias.
+
+        .. math:: \frac1S \sum_{s=1}^{S} \left[ \log q(z_s) - \log p(z_s) \right]
+
+        A single estimate may be negative. A prior with a closed form overrides this.
+
+        Args:
+            q: mean and log-variance, shapes (B, D).
+            z: samples of q, shape (S, B, D), or (B, D) for one sample.
+
+        Returns:
+            Shape (B,).
+
+        Raises:
+            TypeError, ValueError: as `log_prob` and `companion.gaussian.log_prob`.
+        """
+        difference = gaussian.log_prob(z, *q) - self.log_prob(z)
+        return difference if z.dim() == q.mean.dim() else difference.mean(0)
 
 
 class StandardNormal(Prior):
@@ -98,3 +120,86 @@ class StandardNormal(Prior):
         """
         require_last_axis(self.dim, mean=q.mean)
         return kl_to_standard(q.mean, q.log_var)
+
+
+class VampPrior(Prior):
+    r"""An equal mixture of the posteriors of K learned inputs, the pseudo-inputs u_k.
+
+    .. math:: p(z) = \frac1K \sum_{k=1}^{K} q(z \mid u_k)
+
+    The encoder is the VAE's own, and is trained through the prior too. It is held but not
+    registered: its weights appear once in the model's `state_dict`.
+
+    Args:
+        encoder: the encoder of the same VAE.
+        pseudo_inputs: where they start, for example training images, values in [0, 1],
+            shape (K, *event). Their logits are learned, so they stay within (0, 1).
+
+    Raises:
+        TypeError: `encoder` is no module, or `pseudo_inputs` no tensor of floating-point numbers.
+        ValueError: `pseudo_inputs` is empty or leaves [0, 1].
+
+    Reference: Tomczak and Welling (2018), equation (9).
+
+    >>> from companion.networks import MLPEncoder
+    >>> VampPrior(MLPEncoder((4,), 2), torch.rand(5, 4)).log_prob(torch.zeros(3, 2)).shape
+    torch.Size([3])
+    """
+
+    # A start at exactly 0 or 1 would have an infinite logit, and no gradient.
+    MARGIN = 0.02
+
+    def __init__(self, encoder: nn.Module, pseudo_inputs: Float[Tensor, " K *event"]) -> None:
+        super().__init__()
+        if not isinstance(encoder, nn.Module):
+            raise TypeError(f"`encoder` must be a torch.nn.Module, but it is {encoder!r}.")
+        require_tensor(pseudo_inputs=pseudo_inputs)
+        if pseudo_inputs.dim() < 2 or len(pseudo_inputs) == 0:
+            raise ValueError(
+                f"`pseudo_inputs` has shape {tuple(pseudo_inputs.shape)}, but (K, *event) with "
+                f"K >= 1 is expected. Start from a few training examples: images[:100]."
+            )
+        require_range(0.0, 1.0, "Start from images in [0, 1].", pseudo_inputs=pseudo_inputs)
+        # A tuple hides the module from nn.Module, which would register it a second time.
+        self._encoder = (encoder,)
+        inside = pseudo_inputs.detach().clamp(self.MARGIN, 1 - self.MARGIN)
+        self.pseudo_input_logits = nn.Parameter(inside.logit())
+
+    @property
+    def pseudo_inputs(self) -> Float[Tensor, " K *event"]:
+        """The pseudo-inputs, values in (0, 1), shape (K, *event)."""
+        return self.pseudo_input_logits.sigmoid()
+
+    def components(self) -> DiagonalGaussian:
+        """Return the posteriors of the pseudo-inputs: mean and log-variance, shapes (K, D)."""
+        mean, log_var = self._encoder[0](self.pseudo_inputs)
+        return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
+
+    def log_prob(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+        """Log-density in nats, summed over the latent dimensions.
+
+        Args:
+            z: codes, shape (B, D) or (S, B, D).
+
+        Returns:
+            Shape (B,) or (S, B).
+
+        Raises:
+            TypeError: z is no tensor of floating-point numbers.
+            ValueError: the last axis is not D, or a value is not finite.
+        """
+        require_tensor(z=z)
+        mean, log_var = self.components()
+        require_last_axis(mean.shape[1], z=z)
+        points = z.unsqueeze(-2).expand(*z.shape[:-1], *mean.shape)
+        return gaussian.log_prob(points, mean, log_var).logsumexp(-1) - math.log(len(mean))
+
+    @torch.no_grad()
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
+        """Draw n codes: for each a pseudo-input, then a code of its posterior. No gradients."""
+        require_count(n=n)
+        device = self.pseudo_input_logits.device
+        require_generator(generator, device)
+        mean, log_var = self.components()
+        chosen = torch.randint(len(mean), (n,), generator=generator, device=device)
+        return gaussian.rsample(mean[chosen], log_var[chosen], generator=generator)

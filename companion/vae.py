@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
+from companion._precision import at_least_float32
 from companion._validate import require_count, require_finite, require_tensor
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Likelihood
@@ -111,11 +112,11 @@ class VAE(nn.Module):
         """Return q(z | x): mean and log-variance, shapes (B, D), in float32 or better."""
         _require_batch(x)
         mean, log_var = self.encoder(x)
-        return DiagonalGaussian(_at_least_float32(mean), _at_least_float32(log_var))
+        return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
 
     def decode(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the likelihood's parameters for codes z, in float32 or better."""
-        return _at_least_float32(self.decoder(z))
+        return at_least_float32(self.decoder(z))
 
     def reconstruct(self, x: Float[Tensor, " B *event"]) -> Float[Tensor, " B *event"]:
         """Return the expected x at the mean code of each example, without noise."""
@@ -244,8 +245,3 @@ def _require_batch(x: Tensor) -> None:
             f"One example becomes a batch of one by x[None]."
         )
     require_finite(x=x)
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    # Under autocast the networks may answer in half precision; densities must not inherit it.
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

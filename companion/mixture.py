@@ -1,0 +1,392 @@
+r"""The mixture of Gaussians: a prior, and the EM algorithm that fits one to codes.
+
+Axes: S importance samples, B batch, N codes, K components, D latent dimensions.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from companion import gaussian
+from companion._precision import outside_autocast
+from companion._validate import (
+    require_choice,
+    require_count,
+    require_finite,
+    require_generator,
+    require_last_axis,
+    require_matrix,
+    require_positive,
+    require_same_device,
+    require_same_dtype,
+    require_tensor,
+)
+from companion.gaussian import LOG_2PI
+from companion.priors import Prior
+
+
+class GaussianMixture(Prior):
+    r"""A mixture of K Gaussians in D dimensions, with learnable parameters.
+
+    .. math:: p(z) = \sum_{k=1}^{K} w_k \, N(z; \mu_k, \Sigma_k)
+
+    The parameters are free of constraints: `logits` (K,) with w = softmax(logits), `mean` (K, D)
+    and the covariances. A diagonal covariance is `log_var` (K, D). A full one is `tril`
+    (K, D, D): the strictly lower triangle of the Cholesky factor of Sigma_k, and on the diagonal
+    the logarithm of that factor's diagonal. What stands above the diagonal is ignored.
+
+    Args:
+        n_components: the number K of components.
+        dim: the number D of latent dimensions.
+        covariance: "diagonal" or "full".
+        generator: source of the means at the start, which are N(0, I). The weights start equal,
+            the covariances as the identity.
+
+    Raises:
+        TypeError, ValueError: a count is no whole number of at least one; `covariance` is unknown.
+
+    Reference: Bishop (2006), section 9.2.
+
+    >>> mixture = GaussianMixture(3, 2)
+    >>> mixture.log_prob(torch.zeros(5, 2)).shape
+    torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        n_components: int,
+        dim: int,
+        *,
+        covariance: str = "diagonal",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        require_count(n_components=n_components, dim=dim)
+        require_choice(("diagonal", "full"), covariance=covariance)
+        device = torch.get_default_device() if generator is None else generator.device
+        mean = torch.randn((n_components, dim), generator=generator, device=device)
+        self.covariance = covariance
+        self.logits = nn.Parameter(mean.new_zeros(n_components))
+        self.mean = nn.Parameter(mean)
+        if covariance == "diagonal":
+            self.log_var = nn.Parameter(torch.zeros_like(mean))
+        else:
+            self.tril = nn.Parameter(mean.new_zeros(n_components, dim, dim))
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Float[Tensor, " K"],
+        mean: Float[Tensor, "K D"],
+        covariance: Float[Tensor, "..."],
+    ) -> "GaussianMixture":
+        """Return the mixture with these weights, means and covariances.
+
+        Args:
+            weights: positive numbers that sum to one, shape (K,).
+            mean: shape (K, D).
+            covariance: variances (K, D), or symmetric positive definite matrices (K, D, D).
+
+        Raises:
+            TypeError: an argument is no tensor of floating-point numbers, or dtypes differ.
+            ValueError: shapes or devices differ, weights are not positive or do not sum to one,
+                or a covariance is not positive definite.
+
+        >>> weights, mean = torch.tensor([0.5, 0.5]), torch.tensor([[-1.0], [1.0]])
+        >>> mixture = GaussianMixture.from_parameters(weights, mean, torch.ones(2, 1))
+        >>> mixture.log_prob(mean).detach()
+        tensor([-1.4852, -1.4852])
+        """
+        _require_parameters(weights, mean, covariance)
+        n_components, dim = mean.shape
+        kind = "diagonal" if covariance.dim() == 2 else "full"
+        generator = torch.Generator(mean.device).manual_seed(0)  # the start is overwritten
+        mixture = cls(n_components, dim, covariance=kind, generator=generator).to(mean.dtype)
+        with torch.no_grad():
+            mixture.logits.copy_(weights.log())
+            mixture.mean.copy_(mean)
+            if kind == "diagonal":
+                mixture.log_var.copy_(covariance.log())
+            else:
+                factor = _cholesky(covariance)
+                logs = factor.diagonal(dim1=-2, dim2=-1).log()
+                mixture.tril.copy_(factor.tril(-1) + torch.diag_embed(logs))
+        return mixture
+
+    @property
+    def n_components(self) -> int:
+        """The number K of components."""
+        return len(self.logits)
+
+    @property
+    def dim(self) -> int:
+        """The number D of latent dimensions."""
+        return self.mean.shape[1]
+
+    @property
+    def weights(self) -> Float[Tensor, " K"]:
+        """The weights of the components, which sum to one, shape (K,)."""
+        return self.logits.softmax(0)
+
+    @property
+    def covariances(self) -> Float[Tensor, "K D D"]:
+        """The covariance matrices, shape (K, D, D)."""
+        if self.covariance == "diagonal":
+            return torch.diag_embed(self.log_var.exp())
+        return self._factor() @ self._factor().mT
+
+    def log_joint(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        r"""Log of weight times density of each component, in nats.
+
+        .. math:: \log w_k + \log N(z; \mu_k, \Sigma_k)
+
+        The density of a component is summed over the D dimensions here, before any sum over
+        components: a mixture is over whole vectors.
+
+        Args:
+            z: codes, shape (B, D) or (S, B, D).
+
+        Returns:
+            Shape (B, K) or (S, B, K).
+
+        Raises:
+            TypeError: z is no tensor of floating-point numbers.
+            ValueError: the last axis is not D, or a value is not finite.
+        """
+        require_tensor(z=z)
+        require_last_axis(self.dim, z=z)
+        require_same_device(z=z, mean=self.mean)
+        require_finite(z=z)
+        if self.covariance == "diagonal":
+            points = z.unsqueeze(-2).expand(*z.shape[:-1], *self.mean.shape)
+            log_density = gaussian.log_prob(points, self.mean, self.log_var)
+        else:
+            log_density = self._log_density_full(z)
+        return self.logits.log_softmax(0) + log_density
+
+    def log_prob(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+        r"""Log-density of the mixture in nats, summed over the latent dimensions.
+
+        .. math:: \log p(z) = \operatorname{logsumexp}_k [\log w_k + \log N(z; \mu_k, \Sigma_k)]
+
+        Args:
+            z: codes, shape (B, D) or (S, B, D).
+
+        Returns:
+            Shape (B,) or (S, B).
+
+        Raises:
+            TypeError, ValueError: as `log_joint`.
+        """
+        return self.log_joint(z).logsumexp(-1)
+
+    def responsibilities(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        """Probability of each component given z: p(k | z), shape (*batch, K)."""
+        return self.log_joint(z).softmax(-1)
+
+    @torch.no_grad()
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
+        """Draw n codes: for each a component, then a point of its Gaussian. No gradients."""
+        require_count(n=n)
+        require_generator(generator, self.mean.device)
+        components = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = torch.randn(
+            (n, self.dim), generator=generator, device=self.mean.device, dtype=self.mean.dtype
+        )
+        if self.covariance == "diagonal":
+            return self.mean[components] + (self.log_var / 2).exp()[components] * noise
+        return self.mean[components] + (self._factor()[components] @ noise[:, :, None])[:, :, 0]
+
+    def _factor(self) -> Float[Tensor, "K D D"]:
+        diagonal = self.tril.diagonal(dim1=-2, dim2=-1).exp()
+        return self.tril.tril(-1) + torch.diag_embed(diagonal)
+
+    @outside_autocast
+    def _log_density_full(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        # With Sigma = L L', the squared Mahalanobis distance is |L^-1 (z - mu)|^2.
+        identity = torch.eye(self.dim, dtype=self.mean.dtype, device=self.mean.device)
+        whiten = torch.linalg.solve_triangular(self._factor(), identity, upper=False)
+        centered = z.unsqueeze(-2) - self.mean
+        white = (whiten @ centered.unsqueeze(-1)).squeeze(-1)
+        half_log_det = self.tril.diagonal(dim1=-2, dim2=-1).sum(-1)
+        return -0.5 * (LOG_2PI + white.square()).sum(-1) - half_log_det
+
+
+class EMFit(NamedTuple):
+    """A fitted mixture, and the mean log-likelihood of the codes, at the start and after each step.
+
+    The log-likelihood is in nats for one code.
+    """
+
+    mixture: GaussianMixture
+    log_likelihood: list[float]
+
+
+@torch.no_grad()
+def em_step(
+    mixture: GaussianMixture, z: Float[Tensor, "N D"], *, floor: float = 1e-6
+) -> GaussianMixture:
+    r"""Return the mixture after one step of expectation-maximization.
+
+    With the responsibilities r_nk = p(k | z_n) and N_k = sum_n r_nk,
+
+    .. math:: w_k = \frac{N_k}{N}, \quad \mu_k = \frac{1}{N_k} \sum_n r_{nk} z_n, \quad
+        \Sigma_k = \frac{1}{N_k} \sum_n r_{nk} (z_n - \mu_k)(z_n - \mu_k)^\top + \text{floor} \, I
+
+    With floor = 0 the likelihood never decreases. The floor keeps a component that holds a single
+    code from shrinking to a point, where the likelihood is infinite.
+
+    Args:
+        mixture: the mixture before the step. It is not changed.
+        z: codes, shape (N, D).
+        floor: added to every variance, at least 0.
+
+    Returns:
+        A new mixture with the same kind of covariance.
+
+    Raises:
+        TypeError: z is no tensor of floating-point numbers, or of another dtype.
+        ValueError: z is not (N, D) or not finite, `floor` is negative, or a covariance is singular.
+
+    Reference: Dempster, Laird and Rubin (1977); Bishop (2006), equations (9.23) to (9.26).
+    """
+    _require_codes(z, mixture.dim)
+    require_same_dtype(z=z, mean=mixture.mean)
+    if floor != 0:
+        require_positive(floor=floor)
+    return _maximize(z, mixture.responsibilities(z), mixture.covariance, floor)
+
+
+@torch.no_grad()
+def fit_em(
+    z: Float[Tensor, "N D"],
+    n_components: int,
+    *,
+    covariance: str = "full",
+    max_steps: int = 200,
+    tolerance: float = 1e-4,
+    floor: float = 1e-6,
+    generator: torch.Generator | None = None,
+) -> EMFit:
+    """Fit a mixture to codes by expectation-maximization.
+
+    The means start at codes that lie far apart (k-means++), all components with the variances of
+    the whole set and equal weights. The result is a local optimum and depends on that draw.
+
+    Args:
+        z: codes, shape (N, D), N >= 2.
+        n_components: the number K of components, at most N.
+        covariance: "diagonal" or "full".
+        max_steps: the largest number of steps.
+        tolerance: stop when a step gains less than this, in nats for each code.
+        floor: added to every variance.
+        generator: source of the start.
+
+    Returns:
+        `EMFit(mixture, log_likelihood)`.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: z is not (N, D) or not finite, or a number is out of range.
+
+    Reference: Dempster, Laird and Rubin (1977); Arthur and Vassilvitskii (2007) for the start.
+
+    >>> z = torch.tensor([[-5.0], [-5.2], [5.0], [5.2]])
+    >>> fit_em(z, 2).mixture.mean.sort(0).values.detach()
+    tensor([[-5.1000],
+            [ 5.1000]])
+    """
+    _require_codes(z)
+    require_count(n_components=n_components, max_steps=max_steps)
+    require_positive(tolerance=tolerance)
+    require_choice(("diagonal", "full"), covariance=covariance)
+    require_generator(generator, z.device)
+    if n_components > len(z):
+        raise ValueError(
+            f"`n_components` is {n_components}, but there are only {len(z)} codes. "
+            f"Pass more codes, or a smaller number of components."
+        )
+    mixture = _start(z, n_components, covariance, generator)
+    curve = [mixture.log_prob(z).mean().item()]
+    for _ in range(max_steps):
+        mixture = em_step(mixture, z, floor=floor)
+        curve.append(mixture.log_prob(z).mean().item())
+        if curve[-1] - curve[-2] < tolerance:
+            break
+    return EMFit(mixture, curve)
+
+
+def _maximize(z: Tensor, resp: Tensor, covariance: str, floor: float) -> GaussianMixture:
+    # The tiny number keeps an empty component from a division by zero.
+    counts = resp.sum(0) + 10 * torch.finfo(z.dtype).eps
+    mean = (resp.T @ z) / counts[:, None]
+    centered = z[:, None] - mean
+    if covariance == "diagonal":
+        variance = (resp[:, :, None] * centered.square()).sum(0) / counts[:, None] + floor
+    else:
+        scatter = torch.einsum("nk,nki,nkj->kij", resp, centered, centered)
+        identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        variance = scatter / counts[:, None, None] + floor * identity
+    return GaussianMixture.from_parameters(counts / counts.sum(), mean, variance)
+
+
+def _start(
+    z: Tensor, n_components: int, covariance: str, generator: torch.Generator | None
+) -> GaussianMixture:
+    chosen = torch.randint(len(z), (1,), generator=generator, device=z.device)
+    for _ in range(n_components - 1):
+        distance = (z[:, None] - z[chosen]).square().sum(-1).amin(1)
+        distance = distance + torch.finfo(z.dtype).tiny  # equal codes may be drawn twice
+        chosen = torch.cat([chosen, torch.multinomial(distance, 1, generator=generator)])
+    variance = z.var(0, correction=0).expand(n_components, -1) + torch.finfo(z.dtype).eps
+    if covariance == "full":
+        variance = torch.diag_embed(variance)
+    weights = z.new_full((n_components,), 1 / n_components)
+    return GaussianMixture.from_parameters(weights, z[chosen], variance)
+
+
+def _cholesky(covariance: Tensor) -> Tensor:
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    if bool(info.any()):
+        raise ValueError(
+            f"{int((info != 0).sum())} of the covariances are not positive definite. Symmetrize "
+            f"them, or add a small multiple of the identity (`floor`)."
+        )
+    return factor
+
+
+def _require_codes(z: Tensor, dim: int | None = None) -> None:
+    require_tensor(z=z)
+    if z.dim() != 2 or len(z) < 2 or z.shape[1] != (dim or z.shape[1]):
+        raise ValueError(
+            f"`z` has shape {tuple(z.shape)}, but (N, {dim or 'D'}) with N >= 2 is expected. "
+            f"Stacked samples become rows by z.flatten(0, -2)."
+        )
+    require_finite(z=z)
+
+
+def _require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> None:
+    require_tensor(weights=weights, mean=mean, covariance=covariance)
+    require_same_dtype(weights=weights, mean=mean, covariance=covariance)
+    require_same_device(weights=weights, mean=mean, covariance=covariance)
+    if weights.dim() != 1 or len(weights) == 0:
+        raise ValueError(f"`weights` has shape {tuple(weights.shape)}, but (K,) is expected.")
+    if mean.dim() != 2:
+        raise ValueError(f"`mean` has shape {tuple(mean.shape)}, but (K, D) is expected.")
+    require_matrix(len(weights), mean.shape[1], mean=mean)
+    n, dim = mean.shape
+    if covariance.shape not in ((n, dim), (n, dim, dim)):
+        raise ValueError(
+            f"`covariance` has shape {tuple(covariance.shape)}, but variances ({n}, {dim}) or "
+            f"matrices ({n}, {dim}, {dim}) are expected."
+        )
+    require_finite(weights=weights, mean=mean, covariance=covariance)
+    if bool((weights <= 0).any()) or abs(float(weights.sum()) - 1) > 1e-4:
+        raise ValueError(
+            f"`weights` must be positive and sum to one, but they run from {weights.min():g} and "
+            f"sum to {weights.sum():g}. Normalize them: weights / weights.sum()."
+        )
+    if covariance.dim() == 2 and bool((covariance <= 0).any()):
+        raise ValueError("`covariance` holds variances that are not positive. Add a small floor.")

@@ -1,0 +1,1 @@
+"""The training behind `companion.pretrained`: `python -m companion.recipes NAME`."""
