@@ -383,10 +383,11 @@ def _require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> No
             f"matrices ({n}, {dim}, {dim}) are expected."
         )
     require_finite(weights=weights, mean=mean, covariance=covariance)
-    if bool((weights <= 0).any()) or abs(float(weights.sum()) - 1) > 1e-4:
+    smallest, total = weights.min().item(), weights.sum().item()
+    if smallest <= 0 or abs(total - 1) > 1e-4:
         raise ValueError(
-            f"`weights` must be positive and sum to one, but they run from {weights.min():g} and "
-            f"sum to {weights.sum():g}. Normalize them: weights / weights.sum()."
+            f"`weights` must be positive and sum to one, but they run from {smallest:g} and "
+            f"sum to {total:g}. Normalize them: weights / weights.sum()."
         )
     if covariance.dim() == 2 and bool((covariance <= 0).any()):
         raise ValueError("`covariance` holds variances that are not positive. Add a small floor.")

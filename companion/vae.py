@@ -40,7 +40,19 @@ class Elbo(NamedTuple):
         return self.log_likelihood - beta * self.kl
 
 
-def negative_elbo(elbo: Elbo) -> Float[Tensor, " B"]:
+class WarmElbo(NamedTuple):
+    """The two terms of the bound in nats, and the weight beta that a warm-up gives the KL."""
+
+    log_likelihood: Float[Tensor, " B"]
+    kl: Float[Tensor, " B"]
+    beta: Float[Tensor, " B"]
+
+    def value(self) -> Float[Tensor, " B"]:
+        """Return log_likelihood - beta * kl, in nats."""
+        return self.log_likelihood - self.beta * self.kl
+
+
+def negative_elbo(elbo: Elbo | WarmElbo) -> Float[Tensor, " B"]:
     """Return the training loss -ELBO of each example, for `fit(..., loss=negative_elbo)`."""
     if not hasattr(elbo, "value"):
         raise TypeError(

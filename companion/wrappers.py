@@ -5,15 +5,13 @@ A wrapper is a module around a VAE and shares its weights: train the wrapper, th
 Axis: B batch.
 """
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion._validate import require_count
 from companion.data import binarize
-from companion.vae import VAE, Elbo
+from companion.vae import VAE, Elbo, WarmElbo
 
 
 class DynamicBinarization(nn.Module):
@@ -41,21 +39,9 @@ class DynamicBinarization(nn.Module):
 
     def forward(
         self, x: Float[Tensor, " B *event"], *, generator: torch.Generator | None = None
-    ) -> "Elbo | WarmElbo":
+    ) -> Elbo | WarmElbo:
         """Binarize x, values in [0, 1], and return what the model says about it."""
         return self.model(binarize(x, generator=generator), generator=generator)
-
-
-class WarmElbo(NamedTuple):
-    """The two terms of the bound in nats, and the weight beta that the KL had, shapes (B,)."""
-
-    log_likelihood: Float[Tensor, " B"]
-    kl: Float[Tensor, " B"]
-    beta: Float[Tensor, " B"]
-
-    def value(self) -> Float[Tensor, " B"]:
-        """Return log_likelihood - beta * kl, in nats."""
-        return self.log_likelihood - self.beta * self.kl
 
 
 class KLWarmUp(nn.Module):

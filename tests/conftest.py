@@ -1,5 +1,6 @@
 """Set-up for every test: the device, reproducible properties, and nobody's progress file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,15 @@ def own_progress_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> 
     file = tmp_path_factory.mktemp("progress") / "progress.json"
     monkeypatch.setenv("COMPANION_PROGRESS", str(file))
     return file
+
+
+@pytest.fixture
+def mnist_folder(capsys):
+    """Return the folder of the real MNIST, or say aloud why the test cannot run."""
+    folder = os.environ.get("COMPANION_TEST_MNIST")
+    if folder is None:
+        reason = "COMPANION_TEST_MNIST names no folder with MNIST/raw: not tried on MNIST"
+        with capsys.disabled():
+            print(f"\n{reason}")
+        pytest.skip(reason)
+    return folder

@@ -222,20 +222,8 @@ def test_the_constants_agree():
     assert data.FIRST_CLEAN_TRAIN_INDEX == 6000 > data.MNIST5K_LAST_TRAIN_INDEX
 
 
-@pytest.fixture
-def full_mnist(capsys):
-    """Return the folder of the real MNIST, or say aloud why the test cannot run."""
-    folder = os.environ.get("COMPANION_TEST_MNIST")
-    if folder is None:
-        reason = "COMPANION_TEST_MNIST names no folder with MNIST/raw: not compared with MNIST"
-        with capsys.disabled():
-            print(f"\n{reason}")
-        pytest.skip(reason)
-    return folder
-
-
-def test_mnist5k_is_the_beginning_of_each_class_of_the_training_set(full_mnist):
-    whole = mnist("train", root=full_mnist, download=False)
+def test_mnist5k_is_the_beginning_of_each_class_of_the_training_set(mnist_folder):
+    whole = mnist("train", root=mnist_folder, download=False)
     train, test = data.mnist5k("train"), data.mnist5k("test")
     last = 0
     for label in range(10):
@@ -247,8 +235,8 @@ def test_mnist5k_is_the_beginning_of_each_class_of_the_training_set(full_mnist):
     assert last == data.MNIST5K_LAST_TRAIN_INDEX
 
 
-def test_no_image_of_mnist5k_is_left_in_the_clean_training_set(full_mnist):
-    clean = mnist("train", root=full_mnist, download=False, exclude_mnist5k=True)
+def test_no_image_of_mnist5k_is_left_in_the_clean_training_set(mnist_folder):
+    clean = mnist("train", root=mnist_folder, download=False, exclude_mnist5k=True)
     assert len(clean.labels) == 54_000
     embedded = torch.cat([data.mnist5k(split).images for split in ("train", "test")])
     known = {image.numpy().tobytes() for image in embedded}
@@ -256,10 +244,10 @@ def test_no_image_of_mnist5k_is_left_in_the_clean_training_set(full_mnist):
     assert not any(image.numpy().tobytes() in known for image in clean.images)
 
 
-def test_the_real_files_pass_the_pinned_hashes(full_mnist):
-    assert len(mnist("test", root=full_mnist, download=False).labels) == 10_000
+def test_the_real_files_pass_the_pinned_hashes(mnist_folder):
+    assert len(mnist("test", root=mnist_folder, download=False).labels) == 10_000
     assert all(
-        _downloads._checked("MNIST", Path(full_mnist, "MNIST", "raw", file)) for file in FILES
+        _downloads._checked("MNIST", Path(mnist_folder, "MNIST", "raw", file)) for file in FILES
     )
 
 

@@ -1,9 +1,27 @@
-"""Means and their standard errors."""
+"""Means and their standard errors; the metrics of a VAE, against closed forms."""
 
+import itertools
+import math
+
+import oracles
+import oracles_mixture
 import oracles_model
+import pytest
 import torch
 
-from companion.metrics import Estimate, mean_with_error
+from companion import metrics
+from companion.likelihoods import Gaussian
+from companion.metrics import (
+    Estimate,
+    active_units,
+    aggregated_log_prob,
+    cluster_accuracy,
+    kl_decomposition,
+    mean_with_error,
+)
+from companion.networks import LinearEncoder, MLPDecoder
+from companion.priors import StandardNormal
+from companion.vae import VAE
 
 
 def test_equals_scipy():
@@ -33,3 +51,94 @@ def test_it_prints_with_its_error():
 def test_axes_and_gradients_do_not_matter():
     values = torch.randn(4, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
     assert mean_with_error(values) == mean_with_error(values.detach().flatten())
+
+
+# Metrics of a VAE: a linear encoder makes every quantity known
+
+
+def linear_vae(means, log_var):
+    """A VAE whose posteriors have these means (N, D), given as its inputs, and this variance."""
+    encoder = LinearEncoder((means.shape[1],), means.shape[1]).double()
+    with torch.no_grad():
+        encoder.mean.weight.copy_(torch.eye(means.shape[1]))
+        encoder.mean.bias.zero_()
+        encoder.log_var.copy_(log_var)
+    decoder = MLPDecoder(means.shape[1], (means.shape[1],)).double()
+    return VAE(encoder, decoder, Gaussian(), StandardNormal(means.shape[1]).double()).eval()
+
+
+def test_active_units_are_those_whose_mean_moves():
+    means = oracles.normal(500, 4, seed=1) * torch.tensor([1.0, 0.15, 0.05, 0.0])
+    vae = linear_vae(means, torch.tensor([-2.0, 0.0, 3.0, 1.0]).double())
+    assert active_units(vae, means).tolist() == [True, True, False, False]
+    assert active_units(vae, means, threshold=0.5).tolist() == [True, False, False, False]
+
+
+def test_the_aggregated_posterior_is_the_equal_mixture():
+    means, log_var = oracles.normal(30, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
+    z = oracles.normal(50, 2, seed=2)
+    theirs = oracles_mixture.torch_mixture(torch.ones(30), means, log_var.expand(30, 2))
+    ours = aggregated_log_prob(linear_vae(means, log_var), means, z)
+    torch.testing.assert_close(ours, theirs.log_prob(z))
+
+
+def test_the_parts_add_up_to_the_mean_kl():
+    means, log_var = oracles.normal(400, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
+    vae = linear_vae(means, log_var)
+    information, misfit = kl_decomposition(
+        vae, means, n_samples=200, generator=oracles.generator(3)
+    )
+    exact = vae.prior.kl(vae.encode(means), means).mean().item()
+    error = math.hypot(information.standard_error, misfit.standard_error)
+    assert abs(information.mean + misfit.mean - exact) < oracles.SIGMAS * error
+    assert 0 < information.mean < math.log(400)
+
+
+def test_codes_that_name_their_example_hold_log_n_nats():
+    """Posteriors far apart: the code says which of the N examples it came from."""
+    means = 100 * torch.arange(8).double()[:, None]
+    vae = linear_vae(means, torch.zeros(1).double())
+    information, misfit = kl_decomposition(vae, means, n_samples=50)
+    assert information.mean == pytest.approx(math.log(8), abs=1e-9)
+    # And a VAE that ignores its input holds none, whatever the prior.
+    same = linear_vae(torch.ones(8, 1).double(), torch.zeros(1).double())
+    information, misfit = kl_decomposition(same, torch.ones(8, 1).double(), n_samples=5_000)
+    assert information.mean == pytest.approx(0, abs=1e-9)
+    assert abs(misfit.mean - 0.5) < oracles.SIGMAS * misfit.standard_error
+
+
+def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
+    means, log_var = oracles.normal(30, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
+    vae, z = linear_vae(means, log_var), oracles.normal(50, 2, seed=2)
+    whole = aggregated_log_prob(vae, means, z)
+    monkeypatch.setattr(metrics, "_MAX_PAIRS", 1)
+    torch.testing.assert_close(aggregated_log_prob(vae, means, z), whole)
+
+
+# Clusters
+
+
+@pytest.mark.parametrize(
+    ("clusters", "labels", "expected"),
+    [
+        ([2, 2, 0, 0, 1], [0, 0, 1, 1, 2], 1.0),  # another numbering
+        ([0, 0, 0, 0], [0, 1, 2, 2], 0.5),  # all in one cluster
+        ([0, 1, 0, 1], [0, 0, 1, 1], 0.5),  # no better than chance
+        ([0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 1], 0.5),  # one to one: not both for class 0
+        ([0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1], 1.0),  # a cluster left over takes its majority
+        ([0, 7, 7], [0, 1, 1], 1.0),  # clusters without examples
+    ],
+)
+def test_cluster_accuracy_by_hand(clusters, labels, expected):
+    accuracy = cluster_accuracy(torch.tensor(clusters), torch.tensor(labels))
+    assert accuracy == pytest.approx(expected)
+
+
+def test_cluster_accuracy_is_the_best_over_all_matchings():
+    labels = torch.randint(4, (60,), generator=oracles.generator(1))
+    clusters = torch.randint(4, (60,), generator=oracles.generator(2))
+    best = max(
+        (torch.tensor(order)[clusters] == labels).double().mean().item()
+        for order in itertools.permutations(range(4))
+    )
+    assert cluster_accuracy(clusters, labels) == pytest.approx(best)

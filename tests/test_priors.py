@@ -1,11 +1,17 @@
-"""The standard normal prior."""
+"""The standard normal prior and the VampPrior."""
+
+import copy
 
 import oracles
+import oracles_mixture
 import pytest
 import torch
 
 from companion.gaussian import DiagonalGaussian
-from companion.priors import StandardNormal
+from companion.likelihoods import Bernoulli
+from companion.networks import MLPDecoder, MLPEncoder
+from companion.priors import StandardNormal, VampPrior
+from companion.vae import VAE
 
 
 def test_log_prob_equals_torch_distributions(device):
@@ -48,3 +54,51 @@ def test_the_prior_moves_with_its_module_and_is_no_part_of_a_checkpoint():
 def test_the_density_keeps_its_dtype_under_autocast(dtype):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert StandardNormal(2).log_prob(torch.zeros(3, 2, dtype=dtype)).dtype == dtype
+
+
+# The VampPrior
+
+
+@pytest.fixture
+def vamp():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        encoder = MLPEncoder((4,), 2, (8,)).double()
+        for weight in encoder.parameters():
+            weight.data *= 3  # components that differ
+        return VampPrior(encoder, torch.rand(3, 4, dtype=torch.float64))
+
+
+def test_the_vamp_prior_is_the_equal_mixture_of_its_encodings(vamp):
+    def theirs(z):
+        mean, log_var = vamp._encoder[0](vamp.pseudo_inputs)
+        return oracles_mixture.torch_mixture(torch.ones(3).double(), mean, log_var).log_prob(z)
+
+    oracles.assert_same(vamp.log_prob, theirs, oracles.normal(6, 2, seed=1))
+    oracles.assert_same(vamp.log_prob, theirs, oracles.normal(5, 6, 2, seed=2))
+
+
+def test_samples_of_the_vamp_prior_fit_its_density(vamp):
+    oracles_mixture.assert_samples_fit_the_density(vamp.sample, vamp.log_prob)
+
+
+def test_the_encoder_learns_through_the_vamp_prior_and_is_registered_once(vamp):
+    vae = VAE(vamp._encoder[0], MLPDecoder(2, (4,)).double(), Bernoulli(), vamp)
+    names = [name for name in vae.state_dict() if name.startswith("prior")]
+    assert names == ["prior.pseudo_input_logits"]
+    z = oracles.normal(6, 2, seed=1)
+    wanted = [vamp.pseudo_input_logits, *vae.encoder.parameters()]
+    for gradient in torch.autograd.grad(vamp.log_prob(z).sum(), wanted):
+        assert gradient.abs().max() > 0
+
+
+def test_a_copy_of_the_vae_has_a_prior_with_its_own_encoder(vamp):
+    vae = copy.deepcopy(VAE(vamp._encoder[0], MLPDecoder(2, (4,)).double(), Bernoulli(), vamp))
+    assert vae.prior._encoder[0] is vae.encoder
+    assert vae.encoder is not vamp._encoder[0]
+
+
+def test_pseudo_inputs_start_where_they_are_put_but_inside_the_range():
+    start = torch.tensor([[0.0, 0.3, 1.0, 0.9]])
+    prior = VampPrior(MLPEncoder((4,), 2), start)
+    torch.testing.assert_close(prior.pseudo_inputs.detach(), torch.tensor([[0.02, 0.3, 0.98, 0.9]]))

@@ -1,0 +1,183 @@
+"""The mixture of Gaussians and EM, against torch.distributions and scikit-learn."""
+
+import math
+from itertools import pairwise
+
+import oracles_mixture
+import pytest
+import torch
+from oracles import assert_same, assert_within, generator, normal
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from companion.gaussian import DiagonalGaussian
+from companion.mixture import GaussianMixture, em_step, fit_em
+
+
+def with_parameters(covariance, **tensors):
+    """A mixture whose parameters are these very tensors, so that gradients reach them."""
+    k, d = tensors["mean"].shape
+    mixture = GaussianMixture(k, d, covariance=covariance)
+    for name, tensor in tensors.items():
+        del mixture._parameters[name]
+        setattr(mixture, name, tensor)
+    return mixture
+
+
+def diagonal(weights, mean, log_var):
+    return with_parameters("diagonal", logits=weights.log(), mean=mean, log_var=log_var)
+
+
+def full_mixture():
+    weights, mean, _ = oracles_mixture.parameters()
+    return GaussianMixture.from_parameters(weights, mean, oracles_mixture.covariances())
+
+
+def test_log_prob_equals_torch_distributions(device):
+    oracles_mixture.assert_mixture_log_prob(lambda z, *given: diagonal(*given).log_prob(z), device)
+
+
+def test_log_prob_with_full_covariances_equals_torch_distributions(device):
+    def ours(z, logits, mean, tril):
+        return with_parameters("full", logits=logits, mean=mean, tril=tril).log_prob(z)
+
+    def theirs(z, logits, mean, tril):
+        factor = tril.tril(-1) + torch.diag_embed(tril.diagonal(dim1=-2, dim2=-1).exp())
+        components = MultivariateNormal(mean, scale_tril=factor)
+        return MixtureSameFamily(Categorical(logits=logits), components).log_prob(z)
+
+    given = normal(3, seed=1), normal(3, 2, seed=2), normal(3, 2, 2, seed=3)
+    for z in (normal(6, 2, seed=4), normal(4, 6, 2, seed=5), 30 + normal(6, 2, seed=6)):
+        assert_same(ours, theirs, *(t.to(device) for t in (z, *given)), tolerance=1e-8)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_parameters_come_back(covariance):
+    weights, mean, log_var = oracles_mixture.parameters()
+    given = log_var.exp() if covariance == "diagonal" else oracles_mixture.covariances()
+    mixture = GaussianMixture.from_parameters(weights, mean, given)
+    matrices = torch.diag_embed(given) if covariance == "diagonal" else given
+    torch.testing.assert_close(mixture.weights, weights)
+    torch.testing.assert_close(mixture.mean.detach(), mean)
+    torch.testing.assert_close(mixture.covariances, matrices)
+    assert (mixture.n_components, mixture.dim) == (3, 2)
+
+
+def test_responsibilities_are_the_posterior_of_the_component():
+    weights, mean, log_var = oracles_mixture.parameters()
+    z = normal(9, 2, seed=3)
+    densities = torch.distributions.Normal(mean, (log_var / 2).exp()).log_prob(z[:, None]).sum(-1)
+    joint = weights * densities.exp()
+    ours = diagonal(weights, mean, log_var).responsibilities(z)
+    torch.testing.assert_close(ours, joint / joint.sum(1, keepdim=True))
+
+
+def test_samples_have_the_moments_and_quantiles_of_torch_distributions(device):
+    oracles_mixture.assert_mixture_samples(
+        lambda n, *given, generator: diagonal(*given).sample(n, generator=generator), device
+    )
+
+
+@pytest.mark.parametrize("make", [lambda: diagonal(*oracles_mixture.parameters()), full_mixture])
+def test_samples_fit_the_density(make):
+    mixture = make()
+    oracles_mixture.assert_samples_fit_the_density(mixture.sample, mixture.log_prob)
+
+
+def test_samples_with_full_covariances_have_the_right_covariance():
+    n, mixture = 40_000, full_mixture()
+    weights, mean, covariance = mixture.weights, mixture.mean, mixture.covariances
+    z = mixture.sample(n, generator=generator(1))
+    center = weights @ mean
+    spread = mean - center
+    expected = (weights[:, None, None] * (covariance + spread[:, :, None] * spread[:, None])).sum(0)
+    products = (z - center)[:, :, None] * (z - center)[:, None]
+    assert_within(products.mean(0), expected.detach(), products.std(0).detach() / n**0.5)
+
+
+def test_the_kl_is_estimated_without_bias():
+    """One component is a Gaussian, and between Gaussians the KL has a closed form."""
+    mean, log_var = normal(4, 3, seed=1), normal(4, 3, seed=2)
+    q = DiagonalGaussian(mean, log_var)
+    mixture = diagonal(torch.ones(1).double(), normal(1, 3, seed=3), normal(1, 3, seed=4))
+    p = oracles_mixture.Independent(
+        oracles_mixture.Normal(mixture.mean, (mixture.log_var / 2).exp()), 1
+    )
+    theirs = oracles_mixture.Independent(oracles_mixture.Normal(mean, (log_var / 2).exp()), 1)
+    z = theirs.sample((20_000,))
+    each = torch.stack([mixture.kl(q, part[None]) for part in z])
+    exact = torch.distributions.kl_divergence(theirs, p)
+    assert_within(each.mean(0), exact, each.std(0) / len(z) ** 0.5)
+    torch.testing.assert_close(mixture.kl(q, z), each.mean(0))
+    torch.testing.assert_close(mixture.kl(q, z[0]), each[0])
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_em_steps_equal_those_of_scikit_learn(covariance):
+    def step(z, weights, mean, given):
+        mixture = em_step(GaussianMixture.from_parameters(weights, mean, given), z, floor=0.0)
+        matrices = mixture.covariances
+        variances = matrices if covariance == "full" else matrices.diagonal(dim1=-2, dim2=-1)
+        return mixture.weights, mixture.mean, variances
+
+    oracles_mixture.assert_em_step(step, covariance)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_em_never_loses_likelihood_and_finds_the_clusters(covariance):
+    mixture = GaussianMixture.from_parameters(
+        torch.tensor([0.3, 0.7]).double(),
+        torch.tensor([[-4.0, 0.0], [4.0, 1.0]]).double(),
+        torch.tensor([[1.0, 0.2], [0.5, 2.0]]).double(),
+    )
+    z = mixture.sample(2_000, generator=generator(1))
+    fitted, curve = fit_em(
+        z, 2, covariance=covariance, floor=1e-9, tolerance=1e-7, generator=generator(2)
+    )
+    assert len(curve) > 2
+    assert all(after >= before - 1e-7 for before, after in pairwise(curve))
+    assert curve[-1] == pytest.approx(fitted.log_prob(z).mean().item(), abs=1e-9)
+    assert curve[-1] >= mixture.log_prob(z).mean().item()  # the truth is no better a fit
+    order = fitted.mean[:, 0].argsort()
+    assert_within(fitted.weights[order].detach(), mixture.weights.detach(), torch.tensor(0.011))
+
+
+def test_the_floor_keeps_a_component_from_shrinking_to_a_code():
+    z = torch.cat([torch.zeros(1, 2), 5 + torch.randn(50, 2, generator=generator(1))])
+    start = GaussianMixture.from_parameters(
+        torch.tensor([0.5, 0.5]), torch.tensor([[0.0, 0.0], [5.0, 5.0]]), torch.ones(2, 2)
+    )
+    for _ in range(30):
+        start = em_step(start, z, floor=1e-3)
+    assert start.log_var.exp().min().item() == pytest.approx(1e-3, rel=1e-3)
+    assert math.isfinite(start.log_prob(z).sum().item())
+
+
+def test_em_survives_equal_codes_and_an_empty_component():
+    same = torch.ones(20, 2)
+    assert fit_em(same, 3, generator=generator(0)).mixture.log_prob(same).isfinite().all()
+    far = GaussianMixture.from_parameters(
+        torch.tensor([0.5, 0.5]), torch.tensor([[0.0], [1e4]]), torch.ones(2, 1)
+    )
+    after = em_step(far, torch.randn(30, 1, generator=generator(1)))
+    assert after.weights.min().item() < 1e-6
+    assert after.log_prob(torch.zeros(1, 1)).isfinite().all()
+
+
+def test_the_start_draws_from_its_generator_only():
+    before = torch.get_rng_state()
+    first, second = (GaussianMixture(3, 2, generator=generator(4)).mean for _ in range(2))
+    assert torch.equal(first, second)
+    weights, mean, log_var = oracles_mixture.parameters()
+    GaussianMixture.from_parameters(weights, mean, log_var.exp())
+    z = normal(30, 2, seed=1)
+    fits = [fit_em(z, 2, generator=generator(5)).mixture.mean for _ in range(2)]
+    assert torch.equal(*fits)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_density_keeps_its_dtype_under_autocast():
+    mixture = full_mixture().float()
+    z = torch.randn(4, 2, generator=generator(1))
+    exact = mixture.log_prob(z)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(mixture.log_prob(z), exact)
