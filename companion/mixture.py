@@ -209,7 +209,7 @@ class GaussianMixture(Prior):
         identity = torch.eye(self.dim, dtype=self.mean.dtype, device=self.mean.device)
         whiten = torch.linalg.solve_triangular(self._factor(), identity, upper=False)
         centered = z.unsqueeze(-2) - self.mean
-        white = (whiten @ centered.unsqueeze(-1)).squeeze(-1)
+        white = torch.einsum("kij,...kj->...ki", whiten, centered)  # one product per component
         half_log_det = self.tril.diagonal(dim1=-2, dim2=-1).sum(-1)
         return -0.5 * (LOG_2PI + white.square()).sum(-1) - half_log_det
 

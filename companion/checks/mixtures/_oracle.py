@@ -1,0 +1,58 @@
+"""What the checks of this chapter hold answers against: torch.distributions, in float64.
+
+Axes: B batch, K components, D latent dimensions.
+"""
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from companion.checks.authoring import uniform
+
+NAMES = ("z", "logits", "mean", "log_var")
+
+
+def mixture(logits: Tensor, mean: Tensor, log_var: Tensor) -> MixtureSameFamily:
+    """Return a mixture of K diagonal Gaussians as torch's own object."""
+    parts = Independent(Normal(mean, (log_var / 2).exp(), validate_args=False), 1)
+    return MixtureSameFamily(Categorical(logits=logits), parts, validate_args=False)
+
+
+def log_density(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """Return log p(z) of a mixture, (B,)."""
+    return mixture(logits, mean, log_var).log_prob(z)
+
+
+def per_dimension(z: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return the log-density of each component in each dimension, (B, K, D)."""
+    return Normal(mean, std, validate_args=False).log_prob(z[:, None])
+
+
+def a_mixture(seed: int, *, batch: int, components: int, dim: int) -> dict[str, Tensor]:
+    """Return codes and a mixture whose logits and log-variances are positive, none of them 1."""
+    return {
+        "z": uniform(-2, 2, batch, dim, seed=seed),
+        "logits": uniform(0.2, 1.9, components, seed=seed + 1),
+        "mean": uniform(-1.5, 1.5, components, dim, seed=seed + 2),
+        "log_var": uniform(0.2, 1.2, components, dim, seed=seed + 3),
+    }
+
+
+def a_narrow_mixture(seed: int, *, batch: int, components: int, dim: int) -> dict[str, Tensor]:
+    """Return codes and a mixture whose logits and log-variances are negative."""
+    return {
+        "z": uniform(-1, 1, batch, dim, seed=seed),
+        "logits": uniform(-3, -0.5, components, seed=seed + 1),
+        "mean": uniform(-1, 1, components, dim, seed=seed + 2),
+        "log_var": uniform(-2, -0.3, components, dim, seed=seed + 3),
+    }
+
+
+def doubled(arguments: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the arguments in float64."""
+    return {name: value.double() for name, value in arguments.items()}
+
+
+def component_axis_last(logits: Tensor, each: Tensor) -> Tensor:
+    """Return the log-joint log w_k + log N_k(z), (B, K), from the terms (B, K, D)."""
+    return torch.log_softmax(logits, 0) + each.sum(-1)

@@ -1,0 +1,242 @@
+"""Checks of a mixture's log-density, and of a responsibility by hand."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from companion.checks.authoring import (
+    DETACHED,
+    Hints,
+    NotYet,
+    as_tensor,
+    call,
+    compare,
+    exercise,
+    gradients,
+    number,
+)
+from companion.checks.mixtures import _oracle
+
+_BY_HAND = 4 / 7
+_BY_HAND_HINTS = {
+    "This is the first component's weight: what you knew before you saw z. (If you did compute: "
+    "the factor 1/σ in front of the exponential is missing.)": 0.4,
+    "This is the second component's responsibility. The question is about the first.": 3 / 7,
+    "You left out the weights: the joint density is weight times density.": 1 / (1 + 0.5),
+    "This is the ratio of the two joint densities. Divide by their sum instead.": 4 / 3,
+    "You took 4 as the standard deviation. It is the variance: the standard deviation is 2.": 0.4
+    / (0.4 + 0.6 / 4 * math.exp(0.5 - 0.125)),
+    "In front of the exponential stands 1/σ, not one over the variance.": 0.4 / (0.4 + 0.6 / 4),
+    "In the second component's exponential the distance counts in standard deviations: divide "
+    "(z - 3)² by the variance.": 0.4 / (0.4 + 0.3 * math.exp(0.5 - 2)),
+    "In the second component's exponential you divided (z - 3)² by 4², but 4 is the variance "
+    "already.": 0.4 / (0.4 + 0.3 * math.exp(0.5 - 0.125)),
+    "This is the joint density of z and the first component. Divide it by the sum over both "
+    "components.": 0.4 * math.exp(-0.5) / math.sqrt(2 * math.pi),
+    "This is the density p(z). It is what you divide by.": 0.7
+    * math.exp(-0.5)
+    / math.sqrt(2 * math.pi),
+    "This is the first component's density at z. The weight belongs to it, and then the "
+    "division by the sum over both components.": math.exp(-0.5) / math.sqrt(2 * math.pi),
+    "This is the logarithm of the responsibility.": math.log(_BY_HAND),
+    "A responsibility is a probability, not a decision: z could have come from either "
+    "component.": 1.0,
+}
+
+
+@exercise("mixtures.by_hand", number="4.1", title="A responsibility by hand")
+def by_hand(answer: object) -> str:
+    """Judge the responsibility of N(0, 1), weight 0.4, beside N(3, 4), weight 0.6, at z = 1."""
+    value = number(answer)
+    if abs(value - _BY_HAND) < 0.002:  # 0.57 is the coarsest rounding
+        return (
+            "The narrow component gains on the wide one: at one standard deviation from its mean, "
+            "each is as high as its 1/σ."
+        )
+    for hint, wrong in _BY_HAND_HINTS.items():
+        if abs(value - wrong) < 0.003:
+            raise NotYet(hint)
+    if abs(value - 100 * _BY_HAND) < 0.2:
+        raise NotYet("That is in percent. Give the probability itself, a number below 1.")
+    if not 0 <= value <= 1:
+        raise NotYet("A responsibility is a probability: it lies between 0 and 1.")
+    if abs(value - 0.6) < 1e-9:
+        raise NotYet(
+            "Give at least two decimals, correctly rounded. (Or is it the second component's "
+            "weight?)"
+        )
+    raise NotYet(
+        f"{value:.6g} is not it. Write down weight times density for both components; "
+        "then divide the first by the sum. How many standard deviations is z from each mean?"
+    )
+
+
+def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
+    """Return what comes out when the right terms (B, K, D) are combined wrongly."""
+    log_w, parts = logits.log_softmax(0), each.sum(-1)
+    weights, joint = log_w.exp(), log_w + parts
+    right = joint.logsumexp(1)
+    return {
+        "You took the logsumexp over components in each dimension, then added up the dimensions. "
+        "That is a product of one-dimensional mixtures: it has peaks where no component is. Sum "
+        "over dimensions first.": [
+            (log_w[:, None] + each).logsumexp(1).sum(-1),
+            each.logsumexp(1).sum(-1),
+            (logits[:, None] + each).logsumexp(1).sum(-1),
+        ],
+        "You added the log-weight in every dimension. It counts once for each component: sum "
+        "over dimensions first, then add it.": (log_w[:, None] + each).sum(-1).logsumexp(1),
+        "You averaged the components' log-densities. A mixture adds densities: the sum over "
+        "components is inside the logarithm.": [
+            (weights * parts).sum(1), parts.mean(1), parts.sum(1), joint.sum(1), joint.mean(1),
+        ],
+        "You left out the weights.": [parts.logsumexp(1), parts.exp().sum(1).log()],
+        "You gave all components the same weight. Use the logits.": parts.logsumexp(1)
+        - math.log(len(logits)),
+        "Your weights don't sum to one, so neither does the density integrate to one: the "
+        "logits become log-weights only after a `log_softmax`.": (logits + parts).logsumexp(1),
+        "You added the weights. Their logarithms are to be added: `log_softmax`.": [
+            (weights + parts).logsumexp(1)
+        ],
+        "You used the logits as if they were the weights. The weights are `softmax(logits)`.": [
+            (logits.log() + parts).logsumexp(1),
+            ((logits / logits.sum()).log() + parts).logsumexp(1),
+        ],
+        "Your weights don't sum to one: the logits pass through a softmax, not a sigmoid.": (
+            logits.sigmoid().log() + parts
+        ).logsumexp(1),
+        "You multiplied the log-density by the weight. A weight multiplies the density, so its "
+        "logarithm adds to the log-density.": (weights * parts).logsumexp(1),
+        "You averaged over the latent dimensions. Independent dimensions add.": [
+            (log_w + each.mean(-1)).logsumexp(1), (log_w[:, None] + each).mean(-1).logsumexp(1),
+        ],
+        "This is the density. Return its logarithm.": right.exp(),
+        "This is -log p(z). Return log p(z) itself.": -right,
+        "This is the joint density's logarithm, one number for each component. Sum over the "
+        "components: `logsumexp`.": joint,
+        "You took the most likely component alone. All of them contribute.": joint.amax(1),
+        "You reduced over the batch. Return one number for each code, shape (B,).": [
+            joint.logsumexp(0), right.sum(), right.mean(), joint.logsumexp((0, 1)),
+        ],
+        "You averaged over the components. The weights make the average already: add "
+        "up.": right - math.log(len(logits)),
+    }  # fmt: skip
+
+
+def _gaussian_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
+    """Return what comes out when the Gaussian itself is wrong."""
+    square, log_2pi = (z[:, None] - mean) ** 2, math.log(2 * math.pi)
+    var, std = log_var.exp(), (log_var / 2).exp()
+
+    def total(each: Tensor) -> Tensor:
+        return _oracle.component_axis_last(logits, each).logsumexp(1)
+
+    right = -0.5 * (log_2pi + log_var + square / var)
+    constant = mean.shape[-1] * log_2pi
+    return {
+        "You used `exp(log_var)` as the standard deviation. It is the variance: the standard "
+        "deviation is `exp(log_var / 2)`.": [
+            total(-0.5 * (log_2pi + 2 * log_var + square / var**2)),
+            total(-0.5 * (log_2pi + log_var + square / var**2)),
+        ],
+        "You used `exp(log_var / 2)`, the standard deviation, where the formula wants the "
+        "variance.": [
+            total(-0.5 * (log_2pi + log_var + square / std)),
+            total(-0.5 * (log_2pi + log_var / 2 + square / std)),
+        ],
+        "You used `log_var` as if it were the variance. Take `exp(log_var)` first.": [
+            total(-0.5 * (log_2pi + log_var.log() + square / log_var)),
+            total(-0.5 * (log_2pi + log_var + square / log_var)),
+        ],
+        "You used `log_var` as if it were the standard deviation. That is `exp(log_var / 2)`.": (
+            total(-0.5 * (log_2pi + 2 * log_var.log() + square / log_var**2))
+        ),
+        "Only the squared distance is divided by the variance. Is a parenthesis misplaced?": [
+            total(-0.5 * (log_2pi + (log_var + square) / var)),
+            total(-0.5 * (log_2pi + log_var + square) / var),
+        ],
+        "The one half reaches every term of the Gaussian. Is a parenthesis misplaced?": [
+            total(right + 0.5 * extra)
+            for extra in (-log_2pi, -log_var, -square / var, -log_var - square / var,
+                          log_2pi + log_var + square / var - 2 * square / var,
+                          log_2pi + log_var + square / var)
+        ],
+        "The logarithm of the variance has the wrong sign.": total(right + log_var),
+        "The sign of the squared distance is wrong: far from every mean the density must "
+        "fall.": total(right + square / var),
+        "You left out the term with `log_var`: a wide Gaussian is lower.": total(
+            right + 0.5 * log_var
+        ),
+        "The constant is missing, or a part of it: each dimension has its own -1/2 log(2 pi).": [
+            total(right) + 0.5 * constant,
+            total(right) + 0.5 * constant - 0.5 * log_2pi,
+            total(right) + 0.5 * mean.shape[-1] * math.log(2),
+            total(right) + 0.5 * mean.shape[-1] * math.log(math.pi),
+        ],
+        "Divide the squared distance by the variance.": total(
+            -0.5 * (log_2pi + log_var + square)
+        ),
+        "The distance to the mean enters squared.": total(
+            -0.5 * (log_2pi + log_var + (z[:, None] - mean).abs() / var)
+        ),
+    }  # fmt: skip
+
+
+def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
+    each = _oracle.per_dimension(z, mean, (log_var / 2).exp())
+    return {**_combination_slips(logits, each), **_gaussian_slips(z, logits, mean, log_var)}
+
+
+@exercise(
+    "mixtures.log_density", number="4.2", answer="log_density", title="A mixture's log-density"
+)
+def log_density(answer: object) -> str:
+    """Judge `log_density(z, logits, mean, log_var)`: codes (B, D) to (B,)."""
+    general = _oracle.a_mixture(1, batch=4, components=5, dim=3)
+    double = _oracle.doubled(general)
+    setting = "With B = 4, K = 5 and D = 3, "
+    compare(
+        call(answer, **general), _oracle.log_density(**double), _slips(**double), setting=setting
+    )
+    for batch, components, dim in ((3, 2, 2), (2, 1, 3), (1, 4, 1)):
+        arguments = _oracle.a_narrow_mixture(20, batch=batch, components=components, dim=dim)
+        setting = (
+            f"With negative logits and log-variances, B = {batch}, K = {components} and D = {dim}, "
+        )
+        expected = _oracle.log_density(**_oracle.doubled(arguments))
+        compare(call(answer, **arguments), expected, setting=setting)
+    judge_extremes(answer)
+    found = gradients(answer, **general)
+    wanted = gradients(_oracle.log_density, **double)
+    for name in _oracle.NAMES:
+        what = f"The gradient with respect to `{name}`"
+        compare(found[name], wanted[name], what=what, remark=DETACHED)
+    return "It agrees with `MixtureSameFamily`, also where the density is 0 in any floating point."
+
+
+def judge_extremes(answer: object) -> None:
+    """Judge a code far from every component, and a density too high for `exp`."""
+    near = _oracle.a_mixture(1, batch=4, components=5, dim=3)
+    high = _oracle.a_narrow_mixture(40, batch=2, components=2, dim=150)
+    high |= {name: 0.003 * high[name] for name in ("z", "mean")}
+    high["log_var"] = 0 * high["log_var"] - 12
+    cases = {
+        "a code far from every component": (near | {"z": near["z"] + 300}, "`exp` of it is 0"),
+        "150 dimensions with tiny variances": (high, "`exp` of it is infinite"),
+    }
+    for name, (arguments, reason) in cases.items():
+        expected = _oracle.log_density(**_oracle.doubled(arguments))
+        result = as_tensor(call(answer, **arguments))
+        same = result.shape == expected.shape
+        if same and not torch.isfinite(result).all():
+            raise NotYet(
+                f"Right for moderate densities, but for {name} the result is not finite: {reason}. "
+                "Stay with logarithms, and use `torch.logsumexp` for the sum."
+            )
+        if same and (result - expected).abs().max() > 100:
+            raise NotYet(
+                f"Right for moderate densities, but for {name} the result is far off. A small "
+                "number added, or a clamp, hides the infinity but not the error."
+            )
+        compare(result, expected, setting=f"For {name}, ", atol=0.02)

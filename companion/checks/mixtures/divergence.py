@@ -1,0 +1,196 @@
+"""Check of the Monte Carlo divergence from a Gaussian to any prior."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from companion.checks.authoring import (
+    DETACHED,
+    Hints,
+    NotYet,
+    as_tensor,
+    call,
+    compare,
+    exercise,
+    gradients,
+    uniform,
+)
+from companion.checks.mixtures import _oracle
+
+_Density = Callable[[Tensor], Tensor]
+
+
+def _log_q(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    return Normal(mean, (log_var / 2).exp(), validate_args=False).log_prob(z).sum(-1)
+
+
+def _codes(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    return mean + (log_var / 2).exp() * noise
+
+
+def _plain(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Tensor:
+    z = _codes(mean, log_var, noise)
+    return (_log_q(z, mean, log_var) - log_prior(z)).mean(0)
+
+
+def _with_entropy(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Tensor:
+    """Return the estimate with E[log q] exact: right as well."""
+    entropy = Normal(mean, (log_var / 2).exp()).entropy().sum(-1)
+    return -entropy - log_prior(_codes(mean, log_var, noise)).mean(0)
+
+
+def _stuck(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Tensor:
+    """Return the estimate whose log q has its parameters detached: same value, fair gradient."""
+    z = _codes(mean, log_var, noise)
+    return (_log_q(z, mean.detach(), log_var.detach()) - log_prior(z)).mean(0)
+
+
+def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Hints:
+    z, wide_z = _codes(mean, log_var, noise), mean + log_var.exp() * noise
+    log_q, log_p = _log_q(z, mean, log_var), log_prior(z)
+    std_noise = Normal(0.0, 1.0).log_prob(noise).sum(-1)
+    constant = 0.5 * mean.shape[-1] * math.log(2 * math.pi)
+    each = Normal(mean, (log_var / 2).exp()).log_prob(z)
+    square = (z - mean) ** 2
+    right = (log_q - log_p).mean(0)
+    standard = Normal(0.0, 1.0).log_prob(z).sum(-1)
+    closed = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
+    return {
+        "The sign is wrong: log q stands first, and log p is subtracted.": -right,
+        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
+            (_log_q(wide_z, mean, log_var) - log_prior(wide_z)).mean(0),
+            (_log_q(wide_z, mean, 2 * log_var) - log_prior(wide_z)).mean(0),
+            (_log_q(z, mean, 2 * log_var) - log_p).mean(0),
+        ],
+        "In log q the term with `log_var` is missing. Is it the density of the noise? The code is "
+        "the noise stretched by the standard deviation, and its density is lower by as much: "
+        "subtract `log_var / 2` in each dimension.": (std_noise - log_p).mean(0),
+        "This is the divergence from N(0, I). Call `log_prior`, which is another prior.": [
+            closed, (log_q - standard).mean(0),
+        ],
+        "You summed over the samples. Average over them, the first axis.": (log_q - log_p).sum(0),
+        "You return one number for each sample and example. Average over the samples, the first "
+        "axis.": log_q - log_p,
+        "You averaged over the batch. Average over the samples, the first axis, and return one "
+        "number for each example, shape (B,).": [right.mean(), (log_q - log_p).mean(1)],
+        "You return the sum over the whole batch. Return one number for each example, shape "
+        "(B,).": [right.sum(), (log_q - log_p).sum()],
+        "This is E[-log p(z)] alone: log q is missing.": -log_p.mean(0),
+        "This is E[log q(z)] alone: subtract `log_prior(z)`.": log_q.mean(0),
+        "You added the two log-densities. The divergence is their difference.": (
+            log_q + log_p
+        ).mean(0),
+        "You evaluated both densities at q's mean. Evaluate them at the codes, mean plus scaled "
+        "noise.": _log_q(mean, mean, log_var) - log_prior(mean),
+        "Your log q is right, but you gave `log_prior` the mean instead of the codes.": (
+            log_q.mean(0) - log_prior(mean)
+        ),
+        "You gave `log_prior` the noise. It wants the codes, mean plus scaled noise.": (
+            log_q - log_prior(noise)
+        ).mean(0),
+        "You averaged log q over the latent dimensions. Independent dimensions add.": (
+            each.mean(-1) - log_p
+        ).mean(0),
+        "In log q the constant is missing: -1/2 log(2 pi) for each dimension. The prior has "
+        "it, so it does not cancel.": right + constant,
+        "In log q the squared distance is divided by the standard deviation. Divide by the "
+        "variance.": right
+        + 0.5 * (square / log_var.exp() - square / (log_var / 2).exp()).sum(-1).mean(0),
+        "In log q only the squared distance is divided by the variance. Is a parenthesis "
+        "misplaced?": right + 0.5 * (log_var - log_var / log_var.exp()).sum(-1),
+        "In log q the sign of the squared distance is wrong.": right
+        + (square / log_var.exp()).sum(-1).mean(0),
+        "You averaged ratios of densities and then took the logarithm. Average the "
+        "logarithms.": [
+            (log_q - log_p).logsumexp(0) - math.log(len(z)),
+            math.log(len(z)) - (log_p - log_q).logsumexp(0),
+        ],
+        "A single estimate may be negative. Don't cut it off at zero or take the absolute "
+        "value: that is biased.": [
+            (log_q - log_p).clamp(min=0).mean(0), (log_q - log_p).abs().mean(0),
+        ],
+    }  # fmt: skip
+
+
+def _inputs(seed: int, samples: int, batch: int, dim: int) -> dict[str, Tensor]:
+    return {
+        "mean": uniform(-1.5, 1.5, batch, dim, seed=seed),
+        "log_var": uniform(0.2, 0.9, batch, dim, seed=seed + 1),
+        "noise": uniform(-1.6, 1.4, samples, batch, dim, seed=seed + 2),
+    }
+
+
+def _prior(seed: int, components: int, dim: int) -> _Density:
+    """Return the log-density of a mixture, as a function of codes of any dtype."""
+    parts = _oracle.a_mixture(seed, batch=1, components=components, dim=dim)
+    log_var = parts["log_var"] - 1
+
+    def log_prior(z: Tensor) -> Tensor:
+        values = (value.to(z.dtype) for value in (parts["logits"], parts["mean"], log_var))
+        return _oracle.mixture(*values).log_prob(z)
+
+    return log_prior
+
+
+@exercise("mixtures.kl", number="4.8", answer="kl_estimate", title="The divergence to any prior")
+def kl(answer: object) -> str:
+    """Judge `kl_estimate(mean, log_var, noise, log_prior)`: (B, D), (S, B, D) to (B,)."""
+    values = _inputs(150, samples=5, batch=4, dim=3)
+    log_prior = _prior(160, components=2, dim=3)
+    double = {name: value.double() for name, value in values.items()}
+    result = as_tensor(call(answer, **values, log_prior=log_prior))
+    if not torch.equal(result, as_tensor(call(answer, **values, log_prior=log_prior))):
+        raise NotYet(
+            "Your result differs from call to call. Use the samples in `noise`; don't draw others."
+        )
+    kind = _kind(result, double, log_prior)
+    setting = "With S = 5, B = 4 and D = 3, "
+    if kind is _plain:
+        wrong = _slips(**double, log_prior=log_prior)
+        compare(result, _plain(**double, log_prior=log_prior), wrong, setting=setting)
+    for samples, batch, dim in ((1, 3, 2), (6, 1, 2), (3, 2, 1)):
+        values = _inputs(170, samples, batch, dim)
+        values["log_var"] = values["log_var"] - 2.5
+        log_prior_here = _prior(180, components=3, dim=dim)
+        expected = kind(*[value.double() for value in values.values()], log_prior_here)
+        here = f"With negative log-variances, S = {samples}, B = {batch} and D = {dim}, "
+        compare(call(answer, **values, log_prior=log_prior_here), expected, setting=here)
+    _judge_gradients(answer, kind, log_prior)
+    if kind is _with_entropy:
+        return (
+            "Right, with the exact entropy in the place of log q. Where q resembles the prior, "
+            "log q at the same samples is the better choice: the errors cancel."
+        )
+    return "It works for every prior whose log-density you can compute, a VampPrior included."
+
+
+def _kind(result: Tensor, double: dict[str, Tensor], log_prior: _Density) -> Callable[..., Tensor]:
+    """Tell which of the right estimates the learner chose."""
+    other = _with_entropy(**double, log_prior=log_prior)
+    same = result.shape == other.shape and torch.allclose(
+        result.double(), other, rtol=1e-5, atol=1e-4
+    )
+    return _with_entropy if same else _plain
+
+
+def _judge_gradients(answer: object, kind: Callable[..., Tensor], log_prior: _Density) -> None:
+    values = _inputs(150, samples=5, batch=4, dim=3)
+    noise = values.pop("noise")
+
+    def of(function: Any) -> Callable[..., Any]:
+        return lambda mean, log_var: function(mean, log_var, noise.to(mean.dtype), log_prior)
+
+    found = gradients(of(answer), **values)
+    double = {name: value.double() for name, value in values.items()}
+    wanted = gradients(of(kind), **double)
+    stuck = gradients(of(_stuck), **double)
+    if all(torch.allclose(found[n].double(), stuck[n], rtol=1e-4, atol=1e-4) for n in stuck):
+        return
+    for name in wanted:
+        what = f"The gradient with respect to `{name}`"
+        remark = f"The gradient passes through the codes, in log q and in the prior. {DETACHED}"
+        compare(found[name], wanted[name], what=what, remark=remark)

@@ -1,0 +1,159 @@
+"""Check of the mutual information between the index of an example and its code."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise, uniform
+
+
+def _table(mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
+    """Return log q(z_n | x_m) in each dimension: (N codes, N posteriors, D)."""
+    return Normal(mean, (log_var / 2).exp(), validate_args=False).log_prob(z[:, None])
+
+
+def _exact(mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
+    """Return the mean logarithm of N times the responsibility that n's posterior has for z_n."""
+    own = _table(mean, log_var, z).sum(-1).softmax(1).diagonal()
+    return own.log().mean() + math.log(len(z))
+
+
+def _with_entropies(mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
+    """Return the estimate with log q(z_n | x_n) replaced by its exact mean: right as well."""
+    table = _table(mean, log_var, z).sum(-1)
+    entropy = Normal(mean, (log_var / 2).exp()).entropy().sum(-1)
+    return -entropy.mean() - (table.logsumexp(1) - math.log(len(z))).mean()
+
+
+def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Hints:
+    each = _table(mean, log_var, z)
+    table, n, dim = each.sum(-1), *z.shape
+    own, log_n = table.diagonal(), math.log(n)
+    right = own - table.logsumexp(1) + log_n
+    without = table.masked_fill(torch.eye(n, dtype=torch.bool), -math.inf).logsumexp(1)
+    prior = Normal(0.0, 1.0).log_prob(z).sum(-1)
+    kl = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
+    each_own = each.diagonal().T  # (N, D)
+    wide = Normal(mean, log_var.exp(), validate_args=False).log_prob(z[:, None]).sum(-1)
+    return {
+        "log N is missing. q(z) is the mean of the N posteriors, and a mean divides by N.": (
+            right.mean() - log_n
+        ),
+        "log N has the wrong sign. q(z) divides by N: subtract log N from the logsumexp.": (
+            right.mean() - 2 * log_n
+        ),
+        "You summed over the codes, with the posterior fixed. For each code z_n, sum over all the "
+        "posteriors q(z_n | x_m).": [
+            (own - table.logsumexp(0)).mean() + log_n, (own - table.logsumexp(0)).mean(),
+        ],
+        "You left the code's own posterior out of the mixture. q(z) is the mean of all N, n "
+        "itself included; otherwise the estimate can exceed log N.": [
+            (own - without).mean() + math.log(n - 1), (own - without).mean() + log_n,
+            (own - without).mean(),
+        ],
+        "You averaged the logarithms of the posteriors. q(z) is the mean of the densities: the "
+        "mean is inside the logarithm.": (own - table.mean(1)).mean(),
+        "You formed the mixture in each dimension and added up. q(z) is a mixture of joint "
+        "densities: sum over dimensions first.": [
+            (each_own - each.logsumexp(1) + log_n).sum(-1).mean(),
+            (each_own - each.logsumexp(1)).sum(-1).mean(),
+        ],
+        "This is an estimate of the divergence from N(0, I), the left side. Compare with q(z) "
+        "instead of the prior.": [(own - prior).mean(), kl.mean()],
+        "This is an estimate of the other part, KL(q(z) || p).": (
+            table.logsumexp(1) - log_n - prior
+        ).mean(),
+        "This is -E[log q(z)], the entropy of the codes. The term log q(z | x) is missing.": -(
+            table.logsumexp(1) - log_n
+        ).mean(),
+        "The sign is wrong: log q(z_n | x_n) stands first, log q(z_n) is subtracted.": (
+            -right.mean()
+        ),
+        "You summed over the examples. Average over them.": right.sum(),
+        "You return one number for each example. Average over them.": right,
+        "You averaged over the latent dimensions. Independent dimensions add.": [
+            (each_own.mean(-1) - each.mean(-1).logsumexp(1)).mean() + log_n, right.mean() / dim,
+        ],
+        "You took one logarithm over the whole table. Each code has its own log q(z_n).": (
+            own.mean() - table.flatten().logsumexp(0) + 2 * log_n
+        ),
+        "You averaged log q(z_n | x_m) over the whole table. The first term needs each code "
+        "under its own posterior: the diagonal.": [
+            table.mean() - (table.logsumexp(1) - log_n).mean(),
+        ],
+        "This is the right value in bits. Use natural logarithms.": right.mean() / math.log(2),
+        "You used `exp(log_var)` as the standard deviation. It is the variance.": (
+            wide.diagonal() - wide.logsumexp(1)
+        ).mean()
+        + log_n,
+        "The mean of the ratios comes before your logarithm. Take the logarithm first, then "
+        "average.": right.exp().mean().log(),
+    }  # fmt: skip
+
+
+@exercise(
+    "mixtures.mutual_information",
+    number="4.6",
+    answer="mutual_information",
+    title="How much the code knows about the index",
+)
+def mutual_information(answer: object) -> str:
+    """Judge `mutual_information(mean, log_var, z)`: three tensors (N, D) to one number."""
+    general = {
+        "mean": uniform(-1.5, 1.5, 6, 3, seed=120),
+        "log_var": uniform(0.2, 0.9, 6, 3, seed=121),
+    }
+    noise = uniform(-1.5, 1.5, 6, 3, seed=122)
+    general["z"] = general["mean"] + (general["log_var"] / 2).exp() * noise
+    double = {name: value.double() for name, value in general.items()}
+    result = _single(call(answer, **general))
+    setting = "With N = 6 and D = 3, "
+    other = _with_entropies(**double)
+    with_entropies = result.shape == other.shape and torch.allclose(
+        result.double(), other, rtol=1e-5, atol=1e-4
+    )
+    if not with_entropies:
+        compare(result, _exact(**double), _slips(**double), setting=setting)
+    _judge_limits(answer, _with_entropies if with_entropies else _exact)
+    if with_entropies:
+        return (
+            "Right, with exact entropies in the place of log q(z_n | x_n). At the same sample the "
+            "errors of the two logarithms often cancel; here they can't, and log N may be exceeded."
+        )
+    return "It lies below log N, whatever the posteriors are: an index holds no more."
+
+
+def _judge_limits(answer: object, exact: Callable[..., Tensor]) -> None:
+    """Judge posteriors that are all the same, far apart, and of many dimensions."""
+    spread = uniform(-1, 1, 5, 1000, seed=123)
+    noise = uniform(-1.7, 1.7, 5, 1000, seed=124)
+    cases = {
+        "With all posteriors the same": (torch.ones(4, 2), -torch.ones(4, 2), noise[:4, :2]),
+        "With posteriors far apart": (300 * spread[:, :2], -spread[:, :2].abs(), noise[:, :2]),
+        "With D = 1000": (0.05 * spread, -0.2 * spread.abs(), noise),
+        "With D = 1000 and narrow posteriors": (0.001 * spread, spread - 7, noise),
+        "With N = 1": (spread[:1, :2], spread[:1, :2], noise[:1, :2]),
+    }
+    for name, (mean, log_var, noise_part) in cases.items():
+        arguments = {
+            "mean": mean,
+            "log_var": log_var,
+            "z": mean + (log_var / 2).exp() * noise_part,
+        }
+        result = _single(call(answer, **arguments))
+        expected = exact(**{key: value.double() for key, value in arguments.items()})
+        if result.shape == expected.shape and not torch.isfinite(result):
+            raise NotYet(
+                f"{name} the result is not finite: the densities themselves are too small or too "
+                "large for floating point. Stay with logarithms, and use `torch.logsumexp`."
+            )
+        compare(result, expected, setting=f"{name}, ", atol=5e-3)
+
+
+def _single(result: object) -> Tensor:
+    """Return a result of one number as a tensor without axes."""
+    tensor = as_tensor(result)
+    return tensor.reshape(()) if tensor.numel() == 1 else tensor

@@ -1,0 +1,197 @@
+"""Check of the loss of a batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.nn import functional as F
+
+from companion.checks.authoring import (
+    DETACHED,
+    Hints,
+    NotYet,
+    as_tensor,
+    call,
+    compare,
+    exercise,
+    gradients,
+    uniform,
+)
+
+
+def _parts(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the reconstruction term and the KL divergence of each example, both (B,)."""
+    bernoulli = Bernoulli(logits=logits, validate_args=False)
+    reconstruction = -bernoulli.log_prob(x).flatten(1).sum(1)
+    q, prior = Normal(mean, (log_var / 2).exp()), Normal(0 * mean, torch.ones_like(mean))
+    return reconstruction, kl_divergence(q, prior).sum(1)
+
+
+def _loss(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    reconstruction, kl = _parts(logits, x, mean, log_var)
+    return (reconstruction + kl).mean()
+
+
+def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent: int) -> Hints:
+    """Return what comes out when a sum is a mean, or the other way round."""
+    batch, total = len(kl), reconstruction + kl
+    return {
+        "You averaged over the pixels. Independent pixels add: sum over them. (The mean makes the "
+        "KL count 784 times, a silent beta of 784.)": (reconstruction / n_pixels + kl).mean(),
+        "You averaged the KL over the latent dimensions. They add: sum over the last axis.": (
+            reconstruction + kl / n_latent
+        ).mean(),
+        "Both terms are averaged, over pixels and over latent dimensions. Sum over both; the mean "
+        "is for the batch alone.": (reconstruction / n_pixels + kl / n_latent).mean(),
+        "You return the sum over the batch. Take its mean, or the step size depends on the batch "
+        "size.": total.sum(),
+        "You return one number for each example. Average them over the batch.": [
+            total,
+            total[:, None],
+        ],
+        "One term is averaged over the batch, the other one summed. Both need the mean.": [
+            reconstruction.sum() + kl.mean(),
+            reconstruction.mean() + kl.sum(),
+        ],
+        "You divided by the batch size twice.": [
+            total.mean() / batch,
+            reconstruction.mean() / batch + kl.mean(),
+            reconstruction.mean() + kl.mean() / batch,
+        ],
+    }
+
+
+def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
+    reconstruction, kl = _parts(logits, x, mean, log_var)
+    right, size = (reconstruction + kl).mean(), len(x)
+    twice = F.binary_cross_entropy_with_logits(logits.sigmoid(), x, reduction="sum") / size
+    swapped = F.binary_cross_entropy_with_logits(x, logits, reduction="sum") / size
+    white = -(x * F.logsigmoid(logits)).sum() / size
+    doubled = _parts(logits, x, mean, 2 * log_var)[1].mean()
+    half_log = kl.mean() - 0.5 * log_var.sum(1).mean()  # the logarithm counted in full
+    error = ((x - logits.sigmoid()) ** 2).sum() / size
+    kl_mean = kl.mean()
+    return {
+        "The KL divergence is missing. Without it this is an autoencoder, whose codes no prior "
+        "can sample.": reconstruction.mean(),
+        "The reconstruction term is missing: this is the KL divergence alone.": kl.mean(),
+        "You subtracted the KL divergence. In a loss, a larger divergence costs more.": (
+            reconstruction - kl
+        ).mean(),
+        "This is the ELBO. A loss is its negative.": -right,
+        "The reconstruction term has the wrong sign: add the cross-entropy.": (
+            kl - reconstruction
+        ).mean(),
+        "The sigmoid is applied twice. A function that takes logits applies it itself.": (
+            twice + kl_mean
+        ),
+        "The logits and the pixels are in the wrong order.": swapped + kl_mean,
+        "Only white pixels count in yours. A black one contributes log(1 - probability).": [
+            white + kl_mean
+        ],
+        "You took a squared error. A Bernoulli's log-likelihood is a cross-entropy.": [
+            error + kl_mean,
+            error / 2 + kl_mean,
+        ],
+        "In the KL divergence you used `exp(log_var)` as the standard deviation. It is the "
+        "variance already.": [reconstruction.mean() + doubled],
+        "In the KL divergence the variance is right, but its logarithm counts one half.": [
+            reconstruction.mean() + half_log
+        ],
+        "You forgot the one half of the KL divergence.": reconstruction.mean() + 2 * kl_mean,
+        "You forgot the `- 1` in the KL divergence.": right + 0.5 * mean.shape[1],
+        **_reduction_slips(reconstruction, kl, x[0].numel(), mean.shape[1]),
+    }
+
+
+def _batch(size: int, n_latent: int, seed: int) -> dict[str, Tensor]:
+    return {
+        "logits": uniform(-4, 2, size, 1, 28, 28, seed=seed),
+        "x": uniform(0, 1, size, 1, 28, 28, seed=seed + 1).round(),
+        "mean": uniform(-1.5, 1.5, size, n_latent, seed=seed + 2),
+        "log_var": uniform(-2.6, 0.8, size, n_latent, seed=seed + 3),
+    }
+
+
+def _single(result: object) -> Tensor:
+    tensor = as_tensor(result)
+    return tensor.reshape(()) if tensor.numel() == 1 else tensor
+
+
+@exercise("mnist.batch_loss", number="3.2", answer="loss", title="The loss of a batch")
+def batch_loss(answer: object) -> str:
+    """Judge `loss(logits, x, mean, log_var)`: the negative ELBO, averaged over the batch."""
+    for size, n_latent, seed in [(4, 6, 20), (7, 3, 30)]:
+        arguments = _batch(size, n_latent, seed)
+        double = {name: value.double() for name, value in arguments.items()}
+        result = _single(call(answer, **arguments))
+        setting = f"With B = {size} and D = {n_latent}, "
+        compare(result, _loss(**double), _slips(**double), setting=setting)
+    _judge_saturation(answer, arguments)
+    _judge_gray(answer, arguments)
+    _judge_gradients(answer, arguments.pop("x"), arguments)
+    return (
+        "Summed over pixels and dimensions, averaged over the batch, and it refuses what a "
+        "Bernoulli can't describe."
+    )
+
+
+def _judge_gradients(answer: Any, x: Tensor, arguments: dict[str, Tensor]) -> None:
+    def with_pixels(logits: Tensor, mean: Tensor, log_var: Tensor) -> object:
+        return answer(logits, x, mean, log_var)
+
+    found = gradients(with_pixels, **arguments)
+    double = {name: value.double() for name, value in arguments.items()}
+    wanted = gradients(lambda a, b, c: _loss(a, x.double(), b, c), **double)
+    for name in arguments:
+        what = f"The gradient with respect to `{name}`"
+        compare(found[name], wanted[name], what=what, remark=DETACHED, atol=1e-6)
+
+
+def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
+    """Judge logits whose sigmoid is exactly 0 or 1 in single precision."""
+    sure = {**arguments, "logits": 100 * arguments["logits"].sign()}
+    sure["logits"][0, 0, 0] = 250.0
+    expected = _loss(**{name: value.double() for name, value in sure.items()})
+    result = _single(call(answer, **sure)).double()
+    if result.shape == () and not torch.isclose(result, expected, rtol=1e-4):
+        raise NotYet(
+            f"Right for small logits, but for logits of 100 and more yours gives {result:.6g} "
+            f"and it should be {expected:.6g}. In single precision their sigmoid is exactly 0 or "
+            "1, and the logarithm is lost or cut off. Compute the cross-entropy from the logits, "
+            "without the sigmoid in between: `binary_cross_entropy_with_logits`."
+        )
+
+
+def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
+    """Judge images that are not binary: one gray pixel in a batch is enough."""
+    all_gray = {**arguments, "x": uniform(0, 1, *arguments["x"].shape, seed=41)}
+    one_gray = {**arguments, "x": arguments["x"].clone()}
+    one_gray["x"][2, 0, 5, 7] = 0.5
+    for what, given in {"gray images": all_gray, "one gray pixel in the batch": one_gray}.items():
+        outcome = call(_outcome_of(answer), **given)
+        if outcome == "nothing":
+            raise NotYet(
+                f"Right for binary images, but for {what} yours raises no exception. A Bernoulli "
+                "gives a gray pixel no probability at all, so no number can be the negative ELBO. "
+                "Raise a `ValueError`."
+            )
+        if outcome != "ValueError":
+            raise NotYet(f"For {what} your function raises `{outcome}`. Raise a `ValueError`.")
+
+
+def _outcome_of(answer: Any) -> Callable[..., str]:
+    """Return a function that says which exception the answer raises."""
+
+    def function(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> str:
+        try:
+            answer(logits, x, mean, log_var)
+        except ValueError:
+            return "ValueError"
+        except Exception as error:
+            return type(error).__name__
+        return "nothing"
+
+    return function

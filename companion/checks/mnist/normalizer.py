@@ -1,0 +1,191 @@
+"""Check of the continuous Bernoulli's log-normalizer."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import ContinuousBernoulli
+from torch.nn import functional as F
+
+from companion.checks.authoring import (
+    DETACHED,
+    Hints,
+    NotYet,
+    as_tensor,
+    call,
+    compare,
+    exercise,
+    gradients,
+)
+
+
+def _exact(logit: float) -> float:
+    """Return log of the integral of exp(x logit) over [0, 1], in double precision."""
+    if logit == 0:
+        return 0.0
+    if logit > 500:
+        return logit - math.log(logit)
+    return math.log(math.expm1(logit) / logit)
+
+
+def _slope(logit: float) -> float:
+    """Return the derivative: the expected pixel."""
+    if abs(logit) < 1e-3:  # the next term of the series is below 1e-12
+        return 0.5 + logit / 12
+    return 1 - 1 / logit + (1 / math.expm1(logit) if logit < 500 else 0.0)
+
+
+def _each(function: Any, logits: Tensor) -> Tensor:
+    values = [function(value) for value in logits.double().flatten().tolist()]
+    return torch.tensor(values, dtype=torch.float64).reshape(logits.shape)
+
+
+def _slips(logits: Tensor) -> Hints:
+    right, bernoulli, size = _each(_exact, logits), F.softplus(logits), logits.abs()
+    return {
+        "This is log(1 + exp(logit)), the normalizer of a Bernoulli: it sums over x = 0 and "
+        "x = 1. Here x runs through all of [0, 1], and the sum becomes an integral.": bernoulli,
+        "This is the correction that is added to a Bernoulli's log-likelihood, without the "
+        "Bernoulli's own normalizer. Return the whole log-normalizer A.": [
+            bernoulli - right,
+            right - bernoulli,
+        ],
+        "The sign is wrong: this is what is added to x times the logit. Return A, which is "
+        "subtracted.": -right,
+        "This is the integral. Take its logarithm.": right.exp(),
+        "You forgot to divide by the logit: the integral of exp(x logit) is (exp(logit) - 1) "
+        "divided by it.": [logits.expm1().abs().log(), logits.expm1().log()],
+        "You multiplied by the logit where the integral divides by it.": [
+            (logits.expm1() * logits).log()
+        ],
+        "You forgot the lower end of the integral, x = 0: subtract 1 from exp(logit).": [
+            (logits.exp() / size).log(),
+            logits - logits.log(),
+            logits - size.log(),
+        ],
+        "The sign of the logit is wrong: A grows with it.": right - logits,
+        "This is half the logit alone: the first term of the series.": logits / 2,
+        "This is the even part alone. Add half the logit.": right - logits / 2,
+        "In the even part the logit has to be halved: sinh(logit / 2) / (logit / 2).": [
+            logits / 2 + (logits.sinh() / logits).log()
+        ],
+        "You summed over the entries. Return one number for each logit.": [
+            right.sum(),
+            right.sum(-1),
+            right.mean(),
+        ],
+    }
+
+
+@exercise(
+    "mnist.log_normalizer",
+    number="3.7",
+    answer="log_normalizer",
+    title="The continuous Bernoulli's normalizer",
+)
+def log_normalizer(answer: object) -> str:
+    """Judge `log_normalizer(logits)`: tensors of any shape, entry by entry."""
+    logits = torch.tensor([[-6.0, -2.5, -1.0, -0.4], [0.7, 1.8, 3.0, 5.5]])
+    setting = "For moderate logits, shape (2, 4), "
+    compare(
+        call(answer, logits=logits),
+        _each(_exact, logits),
+        _slips(logits.double()),
+        setting=setting,
+        atol=2e-5,
+    )
+    for name in _RANGES:
+        _judge_range(answer, name)
+    return (
+        "Right from -1000 to 1000, and at 0 with its gradient, one half: there a pixel is uniform "
+        "on [0, 1], and its mean is one half."
+    )
+
+
+def _both(*sizes: float | int) -> Tensor:
+    return torch.tensor([sign * size for size in sizes for sign in (1.0, -1.0)])
+
+
+# Logits, what makes a value infinite or NaN there, and what makes it inexact.
+_RANGES: dict[str, tuple[Tensor, str, str]] = {
+    "at a logit of 0": (
+        torch.zeros(3),
+        "the formula divides 0 by 0. The limit is 0: A(0) is the logarithm of 1, the length of the "
+        "interval.",
+        "A(0) is the logarithm of 1, the length of the interval.",
+    ),
+    "for logits near 0": (
+        _both(1e-8, 3e-7, 2e-6, 3e-5, 2e-4, 7e-4),
+        "`exp(logit) - 1` is rounded to 0.",
+        "`exp(logit) - 1` cancels: all but the last digits of `exp(logit)` are those of 1. Take "
+        "`expm1`, or the series logit/2 + logit**2/24 for small logits.",
+    ),
+    "for logits between 0.001 and 0.5": (
+        _both(1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 7e-2, 9e-2, 0.13, 0.2, 0.3, 0.5),
+        "a logit that is not 0 needs no limit.",
+        "a series with few terms is exact only for a small range. Use it closer to 0, or take one "
+        "more term.",
+    ),
+    "for large logits": (
+        _both(12, 17, 25, 40, 80, 95, 200, 400, 1000),
+        "`exp` overflows at 89 in single precision. Take the large exponential out: "
+        "A(logit) = logit + A(-logit).",
+        "a clamp, or a small number added, hides an overflow but not the error.",
+    ),
+}
+
+
+def _judge_range(answer: object, name: str) -> None:
+    """Judge values and gradients in one range of logits."""
+    logits, infinite, inexact = _RANGES[name]
+    expected = _each(_exact, logits)
+    result = as_tensor(call(answer, logits=logits)).double()
+    if result.shape != expected.shape:
+        compare(result, expected, setting=f"For {len(logits)} logits without further axes, ")
+    bad = ~result.isfinite()
+    begin = f"Right for moderate logits, but {name}"
+    if bad.any():
+        where = logits[bad][0].item()
+        raise NotYet(f"{begin} (here {where:g}) the value is {result[bad][0]:g}: {infinite}")
+    if name == "for large logits":
+        _require_not_torch(result, logits)
+    error = (result - expected).abs()
+    wrong = error > 2e-5 + 1e-5 * expected.abs()
+    if wrong.any():
+        where = int(error.argmax())
+        raise NotYet(
+            f"{begin} the value is inexact. At {logits[where]:g} it is {result[where]:.6g} and "
+            f"should be {expected[where]:.6g}; an image adds up 784 such errors. A hint: {inexact}"
+        )
+    _judge_gradient(answer, logits, begin)
+
+
+def _require_not_torch(result: Tensor, logits: Tensor) -> None:
+    single = -ContinuousBernoulli(logits=logits).log_prob(torch.zeros_like(logits))
+    if torch.allclose(result, single.double(), rtol=1e-4):
+        raise NotYet(
+            "These are the values of `torch.distributions.ContinuousBernoulli` in single "
+            "precision. It clamps the probability, and is wrong for logits beyond 16 or so: by 0.9 "
+            "nats for each pixel at a logit of 40. Write the formula yourself."
+        )
+
+
+def _judge_gradient(answer: object, logits: Tensor, begin: str) -> None:
+    found, wanted = gradients(answer, logits=logits)["logits"], _each(_slope, logits)
+    begin = begin.replace("Right for moderate logits, but", "The values are right, but")
+    bad = ~found.isfinite()
+    if bad.any():
+        raise NotYet(
+            f"{begin} (here {logits[bad][0]:g}) the gradient is {found[bad][0]:g}. If you choose "
+            "with `torch.where`: both branches are computed, and the gradient of the one not "
+            "chosen is multiplied by 0, which makes NaN of infinity. Give that branch a harmless "
+            "logit."
+        )
+    compare(found, wanted, what="The gradient", setting=f"{begin}: ", atol=1e-2, remark=_GRADIENT)
+
+
+_GRADIENT = (
+    f"The gradient is the expected pixel, one half at a logit of 0. {DETACHED} Or is it a "
+    "difference of two large numbers, each near 1/logit? Then use a series there."
+)

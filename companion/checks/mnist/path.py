@@ -1,0 +1,139 @@
+"""Check of the spherical path between codes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise, uniform
+
+
+def _unit(codes: Tensor) -> Tensor:
+    return codes / codes.norm(dim=-1, keepdim=True)
+
+
+def _angle(start: Tensor, end: Tensor) -> Tensor:
+    """Return the angle between two batches of codes, (B, 1), without an arc cosine."""
+    a, b = _unit(start), _unit(end)
+    return 2 * torch.atan2((a - b).norm(dim=-1), (a + b).norm(dim=-1))[:, None]
+
+
+def _arc(start: Tensor, end: Tensor, angle: Tensor, steps: Tensor) -> Tensor:
+    """Return points (n, B, D) on the arc; `steps` runs from 0 to 1."""
+    t = steps[:, None, None]
+    return ((1 - t) * angle).sin() / angle.sin() * start + (t * angle).sin() / angle.sin() * end
+
+
+def _steps(n: int) -> Tensor:
+    return torch.arange(n, dtype=torch.float64) / (n - 1)
+
+
+def _step_slips(start: Tensor, end: Tensor, n: int) -> Hints:
+    """Return what wrong steps or a wrong order of axes lead to."""
+    angle, whole = _angle(start, end), torch.arange(n, dtype=torch.float64)
+    right = _arc(start, end, angle, _steps(n))
+    return {
+        "The order of the axes is wrong: the n steps come first, then the batch.": [
+            right.transpose(0, 1),
+            right.permute(1, 2, 0),
+        ],
+        "Your path runs from the end to the start.": right.flip(0),
+        "Your path stops one step before the end. Both codes belong to it.": [
+            _arc(start, end, angle, whole / n)
+        ],
+        "Your path leaves its start out. Both codes belong to it.": [
+            _arc(start, end, angle, (whole + 1) / n)
+        ],
+        "Your path leaves out both the start and the end.": [
+            _arc(start, end, angle, (whole + 1) / (n + 1))
+        ],
+        "Your path has one point too many: n counts both ends.": [
+            _arc(start, end, angle, _steps(n + 1))
+        ],
+        "Steps and batch are stacked into one axis. Return shape (n, B, D).": right.flatten(0, 1),
+    }
+
+
+def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
+    angle, steps = _angle(start, end), _steps(n)
+    t = steps[:, None, None]
+    line = (1 - t) * start + t * end
+    lengths = (1 - t) * start.norm(dim=-1, keepdim=True) + t * end.norm(dim=-1, keepdim=True)
+    dot = (start * end).sum(-1, keepdim=True)
+    whole = torch.acos(torch.cosine_similarity(start.flatten(), end.flatten(), dim=0))
+    return {
+        "This is the straight line. Its middle is too close to the origin: weight the two codes by "
+        "the sines.": [line, line.transpose(0, 1)],
+        "Your angle comes from the inner product alone. Divide it by both lengths before the arc "
+        "cosine.": [
+            _arc(start, end, dot.acos(), steps),
+            _arc(start, end, dot.clamp(-1, 1).acos(), steps),
+        ],
+        "You took one angle for the whole batch. Each pair has its own: reduce the last axis "
+        "only.": [_arc(start, end, whole.reshape(1, 1), steps)],
+        "Your path consists of codes of length 1. Use unit vectors for the angle only.": [
+            _arc(_unit(start), _unit(end), angle, steps),
+            _unit(line),
+        ],
+        "You stretched the straight line to the right length. That passes through the same "
+        "directions, but at another speed than the sines.": [
+            _unit(line) * lengths,
+            _unit((1 - t) * _unit(start) + t * _unit(end)) * lengths,
+        ],
+        "You turned the direction and interpolated the length by itself. The formula weights the "
+        "codes as they are, with their own lengths.": [
+            _arc(_unit(start), _unit(end), angle, steps) * lengths
+        ],
+        "The division by the sine of the angle is missing.": [
+            _arc(start, end, angle, steps) * angle.sin()
+        ],
+        "Your weights are right only for codes at a right angle. Measure the angle.": [
+            (t * math.pi / 2).cos() * start + (t * math.pi / 2).sin() * end
+        ],
+        "You used the cosine of the angle in place of the angle: take the arc cosine.": [
+            _arc(start, end, angle.cos(), steps)
+        ],
+        **_step_slips(start, end, n),
+    }
+
+
+@exercise("mnist.path", number="3.5", answer="path", title="A path between two codes")
+def path(answer: object) -> str:
+    """Judge `path(start, end, n)`: two batches of codes (B, D) to points (n, B, D)."""
+    for size, n_latent, n, seed in [(4, 6, 5, 70), (1, 3, 2, 80), (3, 50, 8, 90)]:
+        start = uniform(-2, 2, size, n_latent, seed=seed)
+        end = uniform(-2, 2, size, n_latent, seed=seed + 1)
+        double = start.double(), end.double()
+        expected = _arc(*double, _angle(*double), _steps(n))
+        result = call(answer, start=start, end=end, n=n)
+        setting = f"With n = {n}, B = {size} and D = {n_latent}, "
+        slips = _slips(*double, n)
+        compare(result, expected, slips, what="Your path", setting=setting)
+    _judge_parallel(answer)
+    return (
+        "It starts and ends where it should, and where the two codes point in the same direction "
+        "it becomes the straight line."
+    )
+
+
+def _judge_parallel(answer: object) -> None:
+    """Judge pairs that point in the same direction, where the formula divides 0 by 0."""
+    start = uniform(-2, 2, 30, 7, seed=95)  # enough for roundings both ways
+    for name, factor in {"equal codes": 1.0, "codes in the same direction": 1.7}.items():
+        end = factor * start
+        result = as_tensor(call(answer, start=start, end=end, n=4)).double()
+        t = _steps(4)[:, None, None]
+        line = (1 - t) * start.double() + t * end.double()
+        if result.shape == line.shape and result.isnan().any():
+            raise NotYet(
+                f"Right for most codes, but for {name} the path holds NaN. The sine of the angle "
+                "is 0 there, and a cosine rounded to more than 1 has no arc cosine. The limit of "
+                "the weights is 1 - t and t."
+            )
+        if result.shape == line.shape and not torch.allclose(result, line, atol=1e-3):
+            raise NotYet(
+                f"Right for most codes, but for {name} the path is off by up to "
+                f"{(result - line).abs().max():.3g}. As the angle goes to 0, the weights go to "
+                "1 - t and t."
+            )
+        compare(result, line, what="Your path", setting=f"For {name}, ", atol=2e-3)

@@ -1,0 +1,195 @@
+"""The quiz of chapter 3."""
+
+from companion.checks._quiz import Option, Question
+
+QUIZ = (
+    Question(
+        "A decoder reproduces every gray pixel perfectly: its probability is the pixel's value. "
+        "What is the binary cross-entropy of a pixel of value 0.5?",
+        (
+            Option(
+                "0: the reconstruction is perfect",
+                "it would be 0 for a pixel of 0 or 1. The cross-entropy of a gray value with "
+                "itself is its entropy, which is positive.",
+            ),
+            Option(
+                "0.69 nats",
+                "$-0.5 \\log 0.5 - 0.5 \\log 0.5 = \\log 2$. Gray pixels put a floor under this "
+                "loss. It is no $-\\log p(x)$ of any density over gray values.",
+                right=True,
+            ),
+            Option(
+                "Infinite: a Bernoulli gives a gray value no probability",
+                "a Bernoulli gives it none, that is true; but the formula of the cross-entropy "
+                "still returns a finite number, and hides the fault.",
+            ),
+        ),
+    ),
+    Question(
+        "A program prints the KL divergence from the prior as its loss on held-out digits, and "
+        "nothing else. In which run is that number lowest?",
+        (
+            Option(
+                "In the run with the highest held-out ELBO",
+                "the ELBO has a second term. A good encoder says much about each digit, and that "
+                "costs divergence.",
+            ),
+            Option(
+                "In the run that overfits least",
+                "overfitting shows in the reconstruction of held-out digits, and this number "
+                "doesn't look at any.",
+            ),
+            Option(
+                "In a run whose encoder ignores its input and returns the prior",
+                "the divergence is then exactly 0, its minimum, and every digit gets the same "
+                "reconstruction. Report the whole negative ELBO.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "A transposed convolution with kernel 3, stride 2, padding 1 and no output padding gets "
+        "an image of $7 \\times 7$. How large is its output?",
+        (
+            Option(
+                "$14 \\times 14$",
+                "that takes an output padding of 1, or kernel 4. With kernel 3 the last input "
+                "ends one pixel short.",
+            ),
+            Option(
+                "$13 \\times 13$",
+                "six steps of 2, plus 3 for the kernel, minus 1 at both ends: "
+                "$6 \\cdot 2 + 3 - 2 = 13$.",
+                right=True,
+            ),
+            Option(
+                "$15 \\times 15$",
+                "that is the size before the padding crops one pixel at both ends.",
+            ),
+            Option(
+                "$4 \\times 4$",
+                "that is the ordinary convolution with the same numbers; it shrinks.",
+            ),
+        ),
+    ),
+    Question(
+        "A VAE has 50 latent dimensions. In 30 of them $q(z_d \\mid x)$ is the prior for every "
+        "$x$. What do these 30 cost in the ELBO?",
+        (
+            Option(
+                "Nothing in the KL divergence; the decoder sees noise there, and can learn to "
+                "ignore it",
+                "their divergence is 0. A variational autoencoder prunes what it can't use, so a "
+                "code that is too wide does little harm.",
+                right=True,
+            ),
+            Option(
+                "30 times the divergence of an active dimension, for nothing",
+                "active dimensions pay: they differ from the prior. These don't differ at all.",
+            ),
+            Option(
+                "Their entropy, about 1.42 nats each",
+                "the entropy of $q$ is cancelled by $-\\log p(z)$ on average: if $q$ is the "
+                "prior, the difference is 0.",
+            ),
+        ),
+    ),
+    Question(
+        "A Gaussian decoder learns one variance for all pixels. Training cuts the mean squared "
+        "error to a quarter, and the variance follows. How much does the log-likelihood of an "
+        "image of 784 pixels rise?",
+        (
+            Option(
+                "By 543 nats",
+                "at the best variance only $-\\tfrac12 \\log \\sigma^2$ for each pixel changes: "
+                "$784 \\cdot \\tfrac12 \\log 4 \\approx 543$. A density rewards small errors "
+                "without limit.",
+                right=True,
+            ),
+            Option(
+                "By a factor of four",
+                "the exponent is the squared error divided by the variance. Both fall alike, and "
+                "the exponent stays.",
+            ),
+            Option(
+                "By 0.69 nats",
+                "that is $\\tfrac12 \\log 4$, the gain of one pixel. There are 784 of them.",
+            ),
+            Option(
+                "By 1087 nats",
+                "that counts $\\log \\sigma^2$ in full for each pixel. The Gaussian density "
+                "carries one half.",
+            ),
+        ),
+    ),
+    Question(
+        "Model A reaches a held-out ELBO of +1,200 nats with a continuous Bernoulli on gray "
+        "digits. Model B reaches -100 nats with a Bernoulli on binary digits. Which is better?",
+        (
+            Option(
+                "Model A: a higher bound is better",
+                "it would be, on the same data. These are a density over gray values and a "
+                "probability of binary ones: even their units differ.",
+            ),
+            Option(
+                "Model B: a positive ELBO must be an error",
+                "a probability is at most 1, a density may be larger. A pixel that is surely "
+                "black has a log-density above 0.",
+            ),
+            Option(
+                "The two numbers can't be compared",
+                "they belong to different data, one to gray values and one to zeros and ones. "
+                "Compare models on the same pixels, under the same kind of measure.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "You raise $\\beta$ from 1 to 4 and train again to the end. What happens to the rate, the "
+        "KL divergence, and to the distortion, the expected $-\\log p(x \\mid z)$?",
+        (
+            Option(
+                "The rate falls, the distortion rises",
+                "divergence costs four times as much, so the code keeps only what saves four "
+                "times its nats, and the reconstructions get blurrier.",
+                right=True,
+            ),
+            Option(
+                "Both rise",
+                "a minimum with a higher price on the rate can't have more of both: the old "
+                "solution would be better.",
+            ),
+            Option(
+                "The rate falls, and with it the distortion, since the model is regularized",
+                "on the training data a cheaper code can't reconstruct better at the optimum. "
+                "Held-out digits may profit, but that is not what $\\beta$ trades.",
+            ),
+            Option(
+                "The rate is divided by 4, the distortion stays",
+                "the loss is larger for the same code. The optimum moves along the "
+                "rate-distortion curve, and both change.",
+            ),
+        ),
+    ),
+    Question(
+        "Each training step takes 100 of the 4,000 training digits and averages their losses. "
+        "What does its gradient say about the mean loss of all 4,000?",
+        (
+            Option(
+                "It is exactly the gradient of the mean over all 4,000.",
+                "it depends on which 100 came up: two batches give two gradients.",
+            ),
+            Option(
+                "It is an unbiased estimate of that gradient.",
+                "every digit is equally likely to be in the batch, so the batch's mean gradient is "
+                "right on average. The noise of the codes is unbiased too.",
+                right=True,
+            ),
+            Option(
+                "It is 40 times too small; multiply the learning rate by 40.",
+                "a sum over the batch would be 40 times smaller than the sum over all. Both "
+                "means are on the same scale.",
+            ),
+        ),
+    ),
+)

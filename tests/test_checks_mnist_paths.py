@@ -1,0 +1,336 @@
+"""The checks of chapter 3, exercises 3.5 to 3.7: right answers, stubs, misconceptions."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from check_helpers import assert_correct, assert_hints, assert_not_attempted, judge
+from mnist_answers import (
+    kl_each,
+    losses_by_torch,
+    losses_fixed,
+    losses_stub,
+    losses_with,
+    losses_with_positive,
+    normalizer_by_quadrature,
+    normalizer_even,
+    normalizer_in_float64,
+    normalizer_of_the_chapter,
+    normalizer_with,
+    path_by_rotation,
+    path_closed,
+    path_in_a_loop,
+)
+from test_checks_mnist import assert_distinct
+from torch.distributions import ContinuousBernoulli
+from torch.nn import functional as F
+
+from companion.checks import _registry
+from companion.checks.mnist import normalizer, path, repair
+
+
+def test_every_exercise_is_tested():
+    import test_checks_mnist
+
+    keys = {e.key for e in _registry.all_exercises() if e.key.startswith("mnist.")}
+    names = {name.removeprefix("test_") for name in [*globals(), *vars(test_checks_mnist)]}
+    assert len(keys) == 7
+    assert {key.removeprefix("mnist.") for key in keys} <= names
+
+
+def test_exercises_are_found_by_their_number():
+    numbers = {e.number: e.key for e in _registry.all_exercises() if e.key.startswith("mnist.")}
+    assert list(numbers) == [f"3.{i}" for i in range(1, 8)]
+    assert judge("mnist.path", ...).title.startswith("3.5 ")
+
+
+# --- mnist.path ----------------------------------------------------------------------------
+
+
+def straight(start, end, n):
+    return torch.lerp(start, end, torch.linspace(0, 1, n)[:, None, None])
+
+
+def arc(start, end, steps, angle=None, first=None, last=None):
+    """The right path, with some piece replaced."""
+    if angle is None:
+        angle = F.cosine_similarity(start, end, dim=1).acos()[:, None]
+    t = steps[:, None, None]
+    first, last = (start if first is None else first), (end if last is None else last)
+    return (((1 - t) * angle).sin() * first + (t * angle).sin() * last) / angle.sin()
+
+
+def steps(n):
+    return torch.linspace(0, 1, n)
+
+
+def unit(codes):
+    return F.normalize(codes, dim=1)
+
+
+def test_path():
+    key = "mnist.path"
+    assert_correct(key, path_closed, path_in_a_loop, path_by_rotation)
+    in_float64 = lambda a, b, n: path_in_a_loop(a, b, n).float()  # noqa: E731
+    assert judge(key, in_float64).status == "correct"
+    assert_not_attempted(key, lambda start, end, n: ..., None)
+    one_angle = lambda a, b: F.cosine_similarity(a.flatten(), b.flatten(), dim=0).acos()  # noqa: E731
+    length = lambda a, b, n: torch.lerp(  # noqa: E731
+        a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True), steps(n)[:, None, None]
+    )
+    wrong = {
+        straight: "This is the straight line",
+        lambda a, b, n: path_closed(a, b, n).transpose(0, 1): "the n steps come first",
+        lambda a, b, n: path_closed(a, b, n).flip(0): "from the end to the start",
+        lambda a, b, n: arc(a, b, torch.arange(n) / n): "stops one step before the end",
+        lambda a, b, n: arc(a, b, (torch.arange(n) + 1) / n): "leaves its start out",
+        lambda a, b, n: arc(a, b, steps(n + 2)[1:-1]): "both the start and the end",
+        lambda a, b, n: arc(a, b, steps(n + 1)): "one point too many",
+        lambda a, b, n: path_closed(a, b, n).flatten(0, 1): "stacked into one axis",
+        lambda a, b, n: arc(a, b, steps(n), (a * b).sum(1).acos()[:, None]): "inner product alone",
+        lambda a, b, n: arc(a, b, steps(n), one_angle(a, b)): "one angle for the whole batch",
+        lambda a, b, n: arc(a, b, steps(n), None, unit(a), unit(b)): "codes of length 1",
+        lambda a, b, n: F.normalize(straight(a, b, n), dim=-1) * length(a, b, n): "stretched the",
+        lambda a, b, n: arc(a, b, steps(n), None, unit(a), unit(b)) * length(a, b, n): "by itself",
+        lambda a, b, n: arc(a, b, steps(n)) * one_angle_sines(a, b): "the sine of the angle is mis",
+        lambda a, b, n: arc(a, b, steps(n), torch.tensor([[math.pi / 2]])): "at a right angle",
+        lambda a, b, n: arc(a, b, steps(n), F.cosine_similarity(a, b)[:, None]): "the arc cosine.",
+        lambda a, b, n: path_closed(a, b, n) + 0.1: "Every entry is off by the same amount",
+        lambda a, b, n: path_closed(a[:1], b[:1], n)[:, 0]: "it should be (5, 4, 6)",
+    }
+    assert_hints(key, wrong)
+    backwards = judge(key, lambda a, b, n: path_closed(b, a, n))
+    assert "from the end to the start" in backwards.message
+
+
+def one_angle_sines(a, b):
+    return F.cosine_similarity(a, b, dim=1).acos().sin()[:, None]
+
+
+def test_path_where_the_angle_is_zero():
+    key = "mnist.path"
+
+    def unguarded(a, b, n):
+        return arc(a, b, steps(n))
+
+    def stays(a, b, n):
+        found = arc(a, b, steps(n), F.cosine_similarity(a, b).clamp(-1, 1).acos()[:, None])
+        return torch.where(found.isnan(), a, found)
+
+    def only_equal(a, b, n):
+        same = (a == b).all(1)
+        found = arc(a, b, steps(n), F.cosine_similarity(a, b).clamp(-1, 1).acos()[:, None])
+        return torch.where(same[:, None], a, found)
+
+    def with_a_small_number(a, b, n):
+        angle = F.cosine_similarity(a, b).clamp(-1, 1).acos()[:, None]
+        t = steps(n)[:, None, None]
+        return (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / (angle.sin() + 1e-8)
+
+    def inside(a, b, n):  # a common way to keep the arc cosine finite
+        cosine = F.cosine_similarity(a, b).clamp(-1 + 1e-6, 1 - 1e-6)
+        return arc(a, b, steps(n), cosine.acos()[:, None])
+
+    wrong = {
+        unguarded: "for equal codes the path holds NaN",
+        stays: "for codes in the same direction the path is off",
+        only_equal: "for codes in the same direction the path holds NaN",
+        with_a_small_number: "for equal codes the path is off by up to",
+    }
+    assert_hints(key, wrong)
+    assert judge(key, inside).status == "correct"
+
+
+def test_no_two_slips_of_the_path_look_alike():
+    start, end = path.uniform(-2, 2, 4, 6, seed=70), path.uniform(-2, 2, 4, 6, seed=71)
+    right = path_in_a_loop(start, end, 5)
+    assert_distinct(right, path._slips(start.double(), end.double(), 5))
+
+
+# --- mnist.repair --------------------------------------------------------------------------
+
+
+def test_repair():
+    key = "mnist.repair"
+    assert_correct(key, losses_fixed, losses_by_torch, losses_with())
+    for power, name in ((1, "variance"), (2, "standard deviation")):
+        verdict = judge(key, losses_with_positive(power))
+        assert verdict.status == "correct"
+        assert f"as the {name}, which" in verdict.message
+    assert_not_attempted(key, losses_stub, lambda encode, decode, x, noise: (..., ...), ...)
+    kl_only = lambda bce, kl: kl  # noqa: E731
+    softplus = {"read": F.softplus}
+    wrong = {
+        losses_with(**softplus): "which values the log-variance can take",
+        losses_with(bce_scale=1 / 784): "how the cross-entropy is reduced",
+        losses_with(report=kl_only): "what the second number tells",
+        losses_with(report=lambda bce, kl: -bce - kl): "The second number is the ELBO",
+        losses_with(report=lambda bce, kl: bce): "The second number is the cross-entropy alone",
+        losses_with(train=lambda bce, kl: 6 * bce + kl): "a silent beta of 1/B",
+        losses_with(train=lambda bce, kl: 6 * (bce + kl)): "Both terms are summed",
+        losses_with(train=lambda bce, kl: bce + kl / 3): "averaged over the latent dimensions",
+        losses_with(train=lambda bce, kl: (bce + kl) / 784): "smaller by the number of pixels",
+        losses_with(train=lambda bce, kl: -bce - kl): "a loss falls",
+        losses_with(train=lambda bce, kl: bce): "missing in the training loss",
+        losses_with(train=kl_only): "is the KL divergence alone.",
+        losses_with(z_read=F.softplus): "different variances",
+        losses_with(z_read=lambda raw: 2 * F.softplus(raw).log()): "different variances",
+        losses_with(train=lambda bce, kl: bce + kl + 1): "The training loss is",
+        lambda *a: losses_fixed(*a)[0]: "Return two numbers",
+        lambda *a: (losses_fixed(*a)[0], ...): "still the placeholder",
+        lambda *a: (losses_fixed(*a)[0].detach(), losses_fixed(*a)[1]): "no gradient",
+    }
+    pairs = list(wrong.items())
+    assert_hints_but(key, pairs, shared="different variances")
+
+
+def assert_hints_but(key, pairs, shared):
+    """As `assert_hints`, but several answers may share one hint."""
+    same = [pair for pair in pairs if pair[1] == shared]
+    assert_hints(key, [pair for pair in pairs if pair[1] != shared] + same[:1])
+    assert len({judge(key, answer).message for answer, _ in same}) == 1
+
+
+def test_repair_names_every_fault_that_is_left():
+    options = {
+        "which values the log-variance can take": {"read": F.softplus},
+        "how the cross-entropy is reduced": {"bce_scale": 1 / 784},
+        "what the second number tells": {"report": lambda bce, kl: kl},
+    }
+    seen = set()
+    for chosen in product([False, True], repeat=3):
+        left = [name for name, on in zip(options, chosen, strict=True) if on]
+        if len(left) not in (1, 2):
+            continue
+        answer = losses_with(**{k: v for name in left for k, v in options[name].items()})
+        message = judge("mnist.repair", answer).message
+        assert message.startswith(f"{len(left)} fault")
+        for name in options:
+            assert (name in message) == (name in left)
+        seen.add(message)
+    assert len(seen) == 6
+
+
+def test_repair_names_faults_beside_another_reading():
+    read = lambda raw: 2 * F.softplus(raw).log()  # noqa: E731
+    message = judge("mnist.repair", losses_with(read=read, bce_scale=1 / 784)).message
+    assert message.startswith("1 fault left")
+    assert "how the cross-entropy is reduced" in message
+
+
+def test_no_two_slips_of_the_repair_look_alike():
+    setup = repair.Setup()
+    mean, raw = setup.mean.double(), setup.raw.double()
+    bce, kl = setup.parts(mean, raw)
+    assert torch.allclose(kl, kl_each(mean, raw))
+    right = (bce + kl.sum(1)).mean()
+    assert_distinct(right, repair._training_slips(setup, bce, kl, right))
+
+
+# --- mnist.log_normalizer ------------------------------------------------------------------
+
+
+def test_log_normalizer():
+    key = "mnist.log_normalizer"
+    assert_correct(key, normalizer_even, normalizer_in_float64, normalizer_of_the_chapter)
+    assert_not_attempted(key, lambda logits: ..., ...)
+    soft = F.softplus
+    wrong = {
+        lambda logits: soft(logits): "the normalizer of a Bernoulli",
+        normalizer_with(lambda x, a: soft(x) - a): "added to a Bernoulli's log-likelihood",
+        normalizer_with(lambda x, a: -a): "The sign is wrong",
+        normalizer_with(lambda x, a: a.exp()): "This is the integral",
+        lambda x: x.expm1().abs().log(): "You forgot to divide by the logit",
+        lambda x: (x.expm1() * x).log(): "You multiplied by the logit",
+        lambda x: (x.exp() / x.abs()).log(): "the lower end of the integral",
+        normalizer_with(lambda x, a: a - x): "The sign of the logit is wrong",
+        lambda x: x / 2: "half the logit alone",
+        normalizer_with(lambda x, a: a - x / 2): "the even part alone",
+        lambda x: x / 2 + (x.sinh() / x).log(): "the logit has to be halved",
+        normalizer_with(lambda x, a: a.sum()): "You summed over the entries",
+        normalizer_with(lambda x, a: a + 1): "off by the same amount",
+    }
+    assert_hints(key, wrong)
+
+
+def test_log_normalizer_where_the_formula_breaks():
+    key = "mnist.log_normalizer"
+
+    def naive(x):
+        return ((x.exp() - 1) / x).log()
+
+    def naive_but_zero(x):
+        safe = torch.where(x == 0, 1.0, x)
+        return torch.where(x == 0, x / 2, ((safe.exp() - 1) / safe).log())
+
+    def wide(order, reach):
+        def function(x):
+            series = x / 2 + (x**2 / 24 if order > 1 else 0)
+            return torch.where(x.abs() < reach, series, normalizer_even(x))
+
+        return function
+
+    def overflows(x):
+        safe = torch.where(x.abs() < 0.05, 1.0, x)
+        series = x / 2 + x**2 / 24 - x**4 / 2880
+        return torch.where(x.abs() < 0.05, series, (safe.expm1() / safe).log())
+
+    def clamped(x):
+        return overflows(x.clamp(-80, 80))
+
+    def unsafe_where(x):
+        series = x / 2 + x**2 / 24 - x**4 / 2880
+        return torch.where(x.abs() < 0.1, series, (x / 2) + even(x))
+
+    def even(x):
+        t = x.abs() / 2
+        return t + (-torch.expm1(-2 * t)).log() - (2 * t).log()
+
+    def noisy_gradient(x):
+        safe = torch.where(x == 0, 1.0, x)
+        size = safe.abs()
+        exact = (-torch.expm1(-size) / size).log() + safe.clamp(min=0)
+        return torch.where(x == 0, x / 2, exact)
+
+    def zero_gradient(x):
+        return torch.where(x == 0, 0.0, normalizer_even(x))
+
+    wrong = {
+        naive: "at a logit of 0 (here 0) the value is nan: the formula divides 0 by 0",
+        naive_but_zero: "for logits near 0",
+        wide(1, 0.35): "between 0.001 and 0.5 the value is inexact",
+        overflows: "`exp` overflows at 89",
+        clamped: "a clamp, or a small number added",
+        unsafe_where: "both branches are computed",
+        noisy_gradient: "difference of two large numbers",
+        zero_gradient: "at a logit of 0: the gradient",
+        lambda x: -ContinuousBernoulli(logits=x).log_prob(0 * x): "`torch.distributions.Cont",
+        lambda x: normalizer_even(x).detach(): "no gradient",
+    }
+    assert_hints(key, wrong)
+    assert judge(key, wide(2, 0.01)).status == "correct"
+    assert judge(key, lambda x: wide(1, 1e-3)(x.double())).status == "correct"
+
+
+@pytest.mark.parametrize("offset", [1e-8, 1e-6, 1e-4])
+def test_log_normalizer_sees_a_small_number_added(offset):
+    def patched(x):
+        return ((x.exp() - 1 + offset) / (x + offset)).log()
+
+    assert judge("mnist.log_normalizer", patched).status == "not yet"
+
+
+def test_the_key_of_log_normalizer_agrees_with_quadrature():
+    logits = torch.tensor([-300.0, -40, -5, -1e-3, -1e-6, 0, 1e-9, 1e-4, 0.03, 2, 17, 90, 300])
+    logits = logits.double()
+    key = normalizer._each(normalizer._exact, logits)
+    assert torch.allclose(key, normalizer_by_quadrature(logits), rtol=1e-9, atol=1e-12)
+    leaf = logits.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(normalizer_by_quadrature(leaf).sum(), leaf)
+    assert torch.allclose(normalizer._each(normalizer._slope, logits), slope, atol=1e-9)
+
+
+def test_no_two_slips_of_the_normalizer_look_alike():
+    logits = torch.tensor([[-6.0, -2.5, -1.0, -0.4], [0.7, 1.8, 3.0, 5.5]]).double()
+    assert_distinct(normalizer_by_quadrature(logits), normalizer._slips(logits))
