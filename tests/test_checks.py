@@ -1,7 +1,9 @@
 """The machinery of checks: whatever a learner passes, there is a verdict and no traceback."""
 
+import importlib
 import math
 import random
+import sys
 import threading
 import time
 import warnings
@@ -247,6 +249,22 @@ def test_an_endless_loop_is_stopped(answer, short_limit):
     assert "could not be stopped" not in verdict.message
     time.sleep(0.1)
     assert not any(thread.name == "companion-check" for thread in threading.enumerate())
+
+
+def test_imports_do_not_count(short_limit, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for number in range(6):
+        text = "import time\ntime.sleep(0.15)\n"
+        (tmp_path / f"slow_module_{number}.py").write_text(text, encoding="utf-8")
+
+    def slow_at_first(x):
+        for number in range(6):
+            importlib.import_module(f"slow_module_{number}")
+        return x**2
+
+    assert check(SQUARE, slow_at_first)
+    for number in range(6):
+        del sys.modules[f"slow_module_{number}"]
 
 
 def test_the_line_of_an_endless_loop_is_shown(short_limit):

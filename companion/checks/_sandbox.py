@@ -9,6 +9,7 @@ import random
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ import numpy as np
 import torch
 
 LIMIT_SECONDS = 2.0
+# The first use of some parts of torch imports hundreds of modules. That is no fault of the
+# learner, and a thread that is stopped in mid-import leaves broken modules behind.
+LONGEST_IMPORT_SECONDS = 60.0
 _COMPANION = str(Path(__file__).parent.parent) + os.sep
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")})
 
@@ -73,7 +77,7 @@ def run(work: Callable[[], object]) -> Outcome:
     with preserved_state():
         thread.start()
         try:
-            thread.join(LIMIT_SECONDS)
+            _wait(thread)
         except BaseException:  # the reader pressed "interrupt"
             _stop(thread)
             raise
@@ -81,6 +85,15 @@ def run(work: Callable[[], object]) -> Outcome:
             return outcome
         where = _current_line(thread)
         return Outcome(timed_out=True, where=where, still_running=not _stop(thread))
+
+
+def _wait(thread: threading.Thread) -> None:
+    """Wait for `LIMIT_SECONDS` in which nothing was imported, or until the thread ends."""
+    end = time.monotonic() + LONGEST_IMPORT_SECONDS
+    loaded = -1
+    while thread.is_alive() and loaded != len(sys.modules) and time.monotonic() < end:
+        loaded = len(sys.modules)
+        thread.join(LIMIT_SECONDS)
 
 
 def _stop(thread: threading.Thread) -> bool:

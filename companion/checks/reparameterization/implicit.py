@@ -1,0 +1,105 @@
+"""Check of implicit reparameterization: how a sample of a mixture moves with the means."""
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, Normal
+
+from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise
+
+Mixture = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def example(n_samples: int = 5, seed: int = 0) -> Mixture:
+    """Return z (S,), and weights, means and standard deviations (K,) of a mixture."""
+    z = torch.tensor([-1.4, 0.3, 1.1, 2.6, -0.2, 0.8, 1.9])[seed : seed + n_samples]
+    weights = torch.tensor([0.5, 0.2, 0.3])
+    return z, weights, torch.tensor([-1.0, 0.6, 1.7]), torch.tensor([0.8, 0.5, 1.3])
+
+
+def move_exact(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+    """Return dz/dmean, (S, K), from torch's mixture: -(dF/dmean) / q(z), F its cdf."""
+    means = means.clone().requires_grad_()
+    mixture = MixtureSameFamily(Categorical(weights), Normal(means, stds))
+    rows = [torch.autograd.grad(mixture.cdf(each), means)[0] for each in z]
+    return -torch.stack(rows) / mixture.log_prob(z).exp().detach()[:, None]
+
+
+def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
+    """Return the wrong derivatives that we know of."""
+    each = Normal(means, stds)
+    joint = weights * each.log_prob(z[:, None]).exp()
+    right = joint / joint.sum(1, keepdim=True)
+    plain = each.log_prob(z[:, None]).exp()
+    wide = weights * Normal(means, stds**2).log_prob(z[:, None]).exp()
+    narrow = weights * Normal(means, stds.sqrt()).log_prob(z[:, None]).exp()
+    masses = weights * each.cdf(z[:, None])
+    tilted = joint * (z[:, None] - means)
+    return {
+        "The sign is wrong: F falls as a mean grows, so z has to move up to keep F(z) = u.": [
+            -right
+        ],
+        "You did not divide by q(z), the density of the whole mixture.": [joint, -joint],
+        "You left out the weights.": [
+            plain / plain.sum(1, keepdim=True),
+            plain / joint.sum(1, keepdim=True),
+        ],
+        "Each z moves with every component, in proportion to its share of the density at z. You "
+        "gave one component everything.": [
+            torch.zeros_like(right).scatter(1, right.argmax(1, keepdim=True), 1.0)
+        ],
+        "These are the weights: the components' shares before z is known. Near a component's "
+        "mean its share is larger.": [weights.expand_as(right), weights],
+        "You squared the standard deviations where they were not asked for, or took a root.": [
+            wide / wide.sum(1, keepdim=True),
+            narrow / narrow.sum(1, keepdim=True),
+        ],
+        "You used the distribution functions of the components. Their derivative by the mean is "
+        "minus a density.": [
+            masses / masses.sum(1, keepdim=True),
+            masses / joint.sum(1, keepdim=True),
+        ],
+        "You divided in the wrong direction: this is one over the result.": [1 / right],
+        "You divided by the sum over the samples. The components share out q(z): sum over the "
+        "last axis.": [joint / joint.sum(0)],
+        "The axes are swapped: return shape (S, K).": [right.T],
+        "This is the derivative of log q(z) or of q(z) by the means. z moves here so that F(z) "
+        "stays the same.": [
+            tilted / stds**2 / joint.sum(1, keepdim=True),
+            tilted / stds**2,
+        ],
+        "This is the logarithm of the result.": [right.log()],
+    }
+
+
+@exercise(
+    "reparameterization.implicit", number="2.7", answer="move", title="How a mixture's sample moves"
+)
+def implicit(answer: object) -> str:
+    """Judge `move(z, weights, means, stds)`: dz/dmean of each sample and component, (S, K)."""
+    names = ("z", "weights", "means", "stds")
+    values = example()
+    result = call(answer, **dict(zip(names, values, strict=True)))
+    double = tuple(value.double() for value in values)
+    compare(
+        result, move_exact(*double), slips(*double), setting="With S = 5 and K = 3, ", atol=1e-5
+    )
+    z, weights, means, stds = example(2, 5)
+    weights, means, stds = weights[:2] / weights[:2].sum(), means[:2], stds[:2]
+    result = call(answer, z=z, weights=weights, means=means, stds=stds)
+    wanted = move_exact(*(value.double() for value in (z, weights, means, stds)))
+    compare(result, wanted, setting="With S = 2 and K = 2, ", atol=1e-5)
+    _judge_far_out(answer)
+    return "These are the responsibilities of the components for z. Chapter 4 meets them again."
+
+
+def _judge_far_out(answer: object) -> None:
+    """Judge a z so far out that every density underflows in float32."""
+    z, means = torch.tensor([40.0, -36.0]), torch.tensor([-1.0, 1.0])
+    result = call(answer, z=z, weights=torch.tensor([0.5, 0.5]), means=means, stds=torch.ones(2))
+    if not torch.isfinite(as_tensor(result)).all():
+        raise NotYet(
+            "Right for moderate z, but at z = 40 the result is not finite: all densities round to "
+            "zero there, and 0 / 0 is NaN. Stay with logarithms until after the division."
+        )
+    wanted = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    compare(result, wanted, setting="At z = 40 and z = -36, ", atol=1e-3)
