@@ -13,6 +13,7 @@ MARKUP = re.compile(
     re.MULTILINE,
 )
 WIDGET = re.compile(r'data-widget="([a-z0-9-]+)"')
+NUMBERS = Path("_build") / "assets" / "widgets"
 
 # Markup of the theme and of docutils that a screen reader would stumble over.
 ACCESSIBILITY = (
@@ -48,10 +49,17 @@ def skip_field(
     return skip or (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
 
 
-def widget_scripts(name: str, folder: Path) -> list[str]:
-    """Return the scripts of an interactive figure in the order in which they must load."""
+def widget_files(name: str, root: Path) -> tuple[list[str], list[str]]:
+    """Return the scripts of an interactive figure in the order to load them, and its styles.
+
+    Its numbers, where it has some, were written by tools/assets.py; network.js reads them.
+    """
+    folder = root / "book" / "_static" / "widgets"
+    numbers = sorted(path.name for path in (root / NUMBERS).glob(f"{name}-*.js"))
     parts = sorted(path.name for path in folder.glob(f"{name}-*.js"))
-    return ["widget.js", *parts, f"{name}.js"]
+    reader = ["network.js"] if numbers else []
+    styles = [file for file in ("widgets.css", f"{name}.css") if (folder / file).is_file()]
+    return ["widget.js", *reader, *numbers, *parts, f"{name}.js"], styles
 
 
 def add_widgets(
@@ -63,12 +71,10 @@ def add_widgets(
 ) -> None:
     """Load the scripts of interactive figures on the pages that hold some, and nowhere else."""
     raw = "" if doctree is None else " ".join(n.astext() for n in doctree.findall(nodes.raw))
-    names = WIDGET.findall(raw)
-    if not names:
-        return
-    app.add_css_file("widgets/widgets.css")
-    folder = Path(app.confdir) / "book" / "_static" / "widgets"
-    for script in dict.fromkeys(s for name in names for s in widget_scripts(name, folder)):
+    files = [widget_files(name, Path(app.confdir)) for name in WIDGET.findall(raw)]
+    for style in dict.fromkeys(style for _, styles in files for style in styles):
+        app.add_css_file(f"widgets/{style}")
+    for script in dict.fromkeys(script for scripts, _ in files for script in scripts):
         app.add_js_file(f"widgets/{script}", defer="defer")
 
 

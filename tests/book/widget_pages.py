@@ -1,5 +1,6 @@
 """Interactive figures alone on a page, for the tests that try them in a browser."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -34,7 +35,9 @@ class Figures:
 
     def write(self, theme: str) -> Path:
         scripts = "".join(f'<script src="{(WIDGETS / s).as_uri()}"></script>' for s in self.scripts)
-        base = WIDGETS.as_uri()
+        base, own = WIDGETS.as_uri(), WIDGETS / f"{self.name}.css"
+        if own.is_file():
+            scripts = f'<link rel="stylesheet" href="{own.as_uri()}">{scripts}'
         text = PAGE.format(theme=theme, base=base, scripts=scripts, name=self.name)
         file = self.folder / f"{theme}.html"
         file.write_text(text, encoding="utf-8")
@@ -45,6 +48,36 @@ class Figures:
             context.close()
         assert self.complaints == []
         assert [url for url in self.requests if not url.startswith("file://")] == []
+
+
+LABELS = """plots => plots.map(plot => ({width: plot.clientWidth,
+    labels: [...plot.querySelectorAll("[data-label]")].map(label => {
+        const {x, y, width, height} = label.getBBox();
+        return {name: label.dataset.label, x, y, right: x + width, bottom: y + height};
+    })}))"""
+
+
+def assert_fits(page, width: int, where: object) -> None:
+    """No label of a plot leaves it or touches another one; the page needs no sideways scrolling."""
+    for plot in page.locator("svg[role=img]").evaluate_all(LABELS):
+        for a in plot["labels"]:
+            assert a["x"] >= 0, (where, a)
+            assert a["right"] <= plot["width"] + 1, (where, a)
+        for a, b in itertools.combinations(plot["labels"], 2):
+            apart = a["right"] <= b["x"] or b["right"] <= a["x"]
+            assert apart or a["bottom"] <= b["y"] or b["bottom"] <= a["y"], (where, a, b)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+
+
+def assert_accessible(page, axe: str) -> None:
+    """axe-core, in the colors of the theme, has nothing to report."""
+    page.evaluate("""document.body.style.background = CompanionWidgets.color(
+        document.querySelector(".widget"), "paper")""")
+    page.evaluate(axe)
+    # Without "preload" axe would ask for the style sheet once more, and log that it may not.
+    run = """async () => (await axe.run(".widget", {preload: false})).violations.map(
+        ({id, nodes}) => [id, ...nodes.map(node => node.html)])"""
+    assert page.evaluate(run) == []
 
 
 def number(text: str) -> float:

@@ -53,6 +53,17 @@
     return { element, set: show };
   }
 
+  /** A native list of choices with its label; `options` are pairs of a value and its words. */
+  function choice({ label, options, onInput }) {
+    const id = uniqueId("choice");
+    const items = options.map(([value, words]) => `<option value="${value}">${words}</option>`);
+    const element = parse(`<div class="widget-choice"><label for="${id}">${label}</label>
+      <select id="${id}">${items.join("")}</select></div>`);
+    const input = element.querySelector("select");
+    input.addEventListener("input", () => onInput(input.value));
+    return { element, set: (value) => (input.value = value) };
+  }
+
   /** The step of a slider that is nearest to a value. */
   function snap(value, { min, max, step }) {
     const inside = Math.min(Math.max(value, min), max);
@@ -72,6 +83,16 @@
     map.invert = (pixel) => from + (pixel - start) / slope;
     map.range = [start, end];
     return map;
+  }
+
+  /** Round values between two bounds, about `count` of them. */
+  function ticks([low, high], count) {
+    const wish = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(wish));
+    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= wish * 0.999);
+    const first = Math.ceil(low / step);
+    const length = Math.floor(high / step) - first + 1;
+    return Array.from({ length }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
   /** Place the labels of one row, in order: as wished, but never overlapping, inside [low, high].
@@ -114,19 +135,22 @@
       <path class="widget-${role}-hatch" d="M0,0V6"/>
     </pattern>`;
 
-  /** Drag with mouse, pen or finger: `start(x)` and then `move(x)`, x in pixels of `frame`. */
+  /** Drag with mouse, pen or finger: `start(x, y)` and then `move(x, y)`, in pixels of `frame`. */
   function drag(handle, frame, { start, move }) {
-    const local = (event) => event.clientX - frame.getBoundingClientRect().left;
+    const local = (event) => {
+      const { left, top } = frame.getBoundingClientRect();
+      return [event.clientX - left, event.clientY - top];
+    };
     handle.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.preventDefault(); // no text selection while dragging
       handle.setPointerCapture(event.pointerId);
-      start(local(event));
+      start(...local(event));
     });
     // Not every browser honors touch-action inside an SVG: this too keeps the page from scrolling.
     handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     handle.addEventListener("pointermove", (event) => {
-      if (handle.hasPointerCapture(event.pointerId)) move(local(event));
+      if (handle.hasPointerCapture(event.pointerId)) move(...local(event));
     });
   }
 
@@ -167,6 +191,22 @@
     return () => cancelAnimationFrame(frame);
   }
 
+  /** Uniform numbers in (0, 1), the same after every call with the same seed (mulberry32). */
+  function uniforms(seed) {
+    let state = seed >>> 0;
+    return () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let t = Math.imul(state ^ (state >>> 15), state | 1);
+      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+      return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 2 ** 32;
+    };
+  }
+
+  /** Standard normal numbers from a source of uniform ones (Box and Muller). */
+  function normals(uniform) {
+    return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  }
+
   /** The current theme's color of a role of widgets.css, such as "q" or "gap-ink". */
   const color = (element, role) =>
     getComputedStyle(element).getPropertyValue(`--widget-${role}`).trim();
@@ -186,7 +226,7 @@
   }
 
   window.CompanionWidgets = {
-    animate, announcer, axis, button, color, define, drag, format, hatch, onWidth, parse, scale,
-    set, slider, snap, spread, uniqueId,
+    animate, announcer, axis, button, choice, color, define, drag, format, hatch, normals, onWidth,
+    parse, scale, set, slider, snap, spread, ticks, uniforms, uniqueId,
   };
 })();

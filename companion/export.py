@@ -1,0 +1,149 @@
+"""Small networks for the pages: weights, and what else a figure needs, in a JavaScript file.
+
+A page that was opened from disk may not fetch a file, but it may load a script. So the numbers
+travel as a script that fills one entry of a global object, where the page finds them:
+
+    CompanionExports["vae_2d"] = {manifest: {...}, base64: "..."}
+
+`base64` holds float16 numbers, little-endian, each array row by row, one array after the other as
+`manifest.arrays` lists them. `book/_static/widgets/network.js` reads them and runs the network.
+
+Axes: B batch.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion._validate import require_finite
+
+_KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", nn.Tanh: "tanh"}
+_RESHAPING = (nn.Flatten, nn.Unflatten, nn.Identity)  # the numbers stay what they are
+
+
+def export_mlp(
+    network: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    arrays: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Write a multilayer perceptron, and other tensors of a figure, to a JavaScript file.
+
+    The network is linear layers with one kind of activation between them. It is run on a few
+    inputs, to be sure that a page, which knows nothing but the layers, computes the same.
+
+    Args:
+        network: maps (B, input_dim) to (B, *output_shape), with ReLU or tanh.
+        path: the `.js` file to write. Its folder must exist.
+        name: where a page finds the export, for example the name of the pretrained model.
+        arrays: further tensors by name, for example codes and their classes.
+
+    Returns:
+        The manifest that the file holds: `name`, `input_dim`, `output_shape`, `activation` (None
+        for a single layer), `n_layers`, `dtype`, the `sha256` of the bytes, and name and shape of
+        each array: `arrays`, then `layers.0.weight` (n_outputs, n_inputs), `layers.0.bias`, ...
+
+    Raises:
+        TypeError: the network is no module, or one of the arrays no tensor.
+        ValueError: the network is no such perceptron, or float16 cannot hold a number.
+        FileNotFoundError: the folder of `path` does not exist.
+
+    >>> import tempfile
+    >>> decoder = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 9))
+    >>> manifest = export_mlp(decoder, Path(tempfile.mkdtemp()) / "tiny.js", name="tiny")
+    >>> manifest["activation"], manifest["input_dim"], manifest["output_shape"]
+    ('tanh', 2, [9])
+    """
+    target = Path(path).expanduser()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder `{target.parent}`. Make it: mkdir -p")
+    linears, activation = _layers(network)
+    weights = {
+        f"layers.{i}.{key}": value
+        for i, linear in enumerate(linears)
+        for key, value in linear.state_dict().items()
+    }
+    tensors = {**(arrays or {}), **weights}
+    halves = {key: _half(key, tensor) for key, tensor in tensors.items()}
+    content = b"".join(half.numpy().astype("<f2").tobytes() for half in halves.values())
+    manifest = {
+        "name": name,
+        "input_dim": linears[0].in_features,
+        "output_shape": list(_output(network, linears, activation).shape[1:]),
+        "activation": activation,
+        "n_layers": len(linears),
+        "dtype": "float16",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "arrays": [{"name": key, "shape": list(half.shape)} for key, half in halves.items()],
+    }
+    target.write_text(_script(manifest, content), encoding="utf-8")
+    return manifest
+
+
+def _script(manifest: dict[str, Any], content: bytes) -> str:
+    return (
+        "// Written by companion.export. Do not edit.\n"
+        f"(window.CompanionExports ??= {{}})[{json.dumps(manifest['name'])}] = {{\n"
+        f"  manifest: {json.dumps(manifest)},\n"
+        f'  base64: "{base64.b64encode(content).decode()}",\n}};\n'
+    )
+
+
+def _layers(network: nn.Module) -> tuple[list[nn.Linear], str | None]:
+    """Return the linear layers and the name of the activation between them."""
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"`network` must be a torch.nn.Module, but it is {network!r}.")
+    modules = [module for _, module in network.named_modules(remove_duplicate=False)]
+    leaves = [module for module in modules if not [*module.children()]]
+    layers = [layer for layer in leaves if not isinstance(layer, _RESHAPING)]
+    kinds = [_KINDS.get(type(layer), type(layer).__name__) for layer in layers]
+    activation = kinds[1] if len(kinds) > 1 else None
+    expected = ["linear", activation] * (len(kinds) // 2) + ["linear"]
+    if activation not in (None, "relu", "tanh") or kinds != expected:
+        raise ValueError(
+            f"`network` must be linear layers with one activation between them, ReLU or tanh, but "
+            f"it is: {', '.join(kinds) or 'nothing'}. "
+            f"Pass only that part of the model: model.decoder, or network.layers."
+        )
+    return [layer for layer in layers if isinstance(layer, nn.Linear)], activation
+
+
+def _half(name: str, tensor: Any) -> Tensor:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"`arrays[{name!r}]` must be a torch.Tensor, but it is a {type(tensor).__name__}. "
+            f"Convert it first: torch.as_tensor(...)."
+        )
+    exact = tensor.detach().cpu().double()
+    require_finite(**{name: exact})
+    half = exact.half()
+    if half.isinf().any() or not (tensor.is_floating_point() or torch.equal(half.double(), exact)):
+        raise ValueError(
+            f"`{name}` holds {exact.abs().max():g}, which float16 cannot: it ends at 65,504, and "
+            f"whole numbers are exact up to 2,048. Scale the numbers down."
+        )
+    return half
+
+
+def _output(network: nn.Module, linears: list[nn.Linear], activation: str | None) -> Tensor:
+    """Return an output of the network, once the layers alone are known to compute it."""
+    x = torch.linspace(-2, 2, 3 * linears[0].in_features).reshape(3, -1).to(linears[0].weight)
+    with torch.no_grad():
+        output, expected = network(x), linears[0](x)
+        for linear in linears[1:]:
+            expected = linear(getattr(torch, str(activation))(expected))
+    same = isinstance(output, Tensor) and output.numel() == expected.numel()
+    if not same or not torch.allclose(output.flatten(1), expected, rtol=1e-4, atol=1e-5):
+        raise ValueError(
+            "`network` computes something else than its linear layers and activations, one after "
+            "the other, and a page could not know. Pass a network without further steps."
+        )
+    return output

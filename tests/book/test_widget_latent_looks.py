@@ -1,0 +1,200 @@
+"""The figure "latent" in a real browser: its layout, its colors, what a screen reader hears."""
+
+import itertools
+
+import numpy as np
+import pytest
+from latent_figure import LIMIT, codes, log_prior, nearest, pixels, scripts, unit
+from widget_pages import Figures, assert_accessible, contrast, luminance
+
+CORNERS = [*itertools.product((-LIMIT, LIMIT), repeat=2), (0, 0), (-1.23, -2.34)]
+
+# How a color reaches somebody without one of the three kinds of cones: Machado, Oliveira and
+# Fernandes (2009), on linear RGB. And the perceptual space Oklab, by its published matrices.
+VISION = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                   [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                     [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                   [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
+LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return scripts(tmp_path_factory.mktemp("numbers"))
+
+
+@pytest.fixture
+def open_page(browser, tmp_path, files):
+    figures = Figures(browser, tmp_path, "latent", files)
+    yield figures.open
+    figures.finish()
+
+
+def move(page, z):
+    for name, value in zip(("z₁", "z₂"), z, strict=True):
+        page.get_by_role("slider", name=name, exact=True).evaluate(
+            """(input, value) => {
+                input.value = value;
+                input.dispatchEvent(new Event("input", {bubbles: true}));
+            }""",
+            value,
+        )
+
+
+@pytest.mark.parametrize("width", [320, 390, 800])
+def test_nothing_leaves_and_nothing_jumps(open_page, width):
+    page = open_page(width=width)
+    heights = set()
+    for z in CORNERS:
+        move(page, z)
+        heights.add(page.locator(".widget").evaluate("node => node.offsetHeight"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert len(heights) == 1
+    script = """plot => [...plot.querySelectorAll("text")].map(text => {
+        const a = text.getBoundingClientRect(), b = plot.getBoundingClientRect();
+        return [a.left - b.left, a.top - b.top, b.right - a.right, b.bottom - a.bottom];
+    })"""
+    assert np.min(page.locator("svg.latent-plane").evaluate(script)) >= 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1000])
+def test_the_plane_is_square_and_the_pixels_are_whole(open_page, width):
+    page = open_page(width=width)
+    field = page.locator("[data-part=field]").bounding_box()
+    assert field["width"] == pytest.approx(field["height"])
+    assert field["width"] > 200
+    inside = page.locator("canvas").evaluate("node => [node.clientWidth, node.clientHeight]")
+    assert inside[0] == inside[1]
+    assert inside[0] % 28 == 0
+
+
+def test_the_codes_stand_where_they_belong(open_page):
+    page = open_page()
+    script = """nodes => nodes.map(node => {
+        const box = node.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2, Number(node.textContent)];
+    })"""
+    found = np.array(page.locator(".latent-code").evaluate_all(script))
+    points, labels = codes()
+    wanted = np.array([pixels(page, z) for z in points])
+    assert (found[:, 2] == labels).all()
+    assert np.abs(found[:, :2] - wanted).max() < 2
+
+
+@pytest.mark.parametrize(("width", "visible"), [(390, 844), (800, 700)])
+def test_the_digit_can_be_seen_while_dragging(open_page, width, visible):
+    page = open_page(width=width)
+    top = page.locator("svg.latent-plane").bounding_box()["y"]
+    image = page.locator("canvas").bounding_box()
+    assert image["y"] + image["height"] - top < visible
+
+
+@pytest.mark.parametrize("width", [390, 800])
+def test_filling_the_figure_shifts_nothing(open_page, width):
+    page = open_page(width=width)
+    total = page.evaluate("""async () => {
+        let total = 0;
+        const add = list => { for (const entry of list.getEntries()) total += entry.value; };
+        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
+        await new Promise(done => setTimeout(done, 100));
+        return total;
+    }""")
+    assert total < 0.02
+
+
+def test_a_narrow_window_redraws(open_page):
+    page = open_page(width=800)
+    before = unit(page)
+    page.set_viewport_size({"width": 390, "height": 1300})
+    page.wait_for_function("document.querySelector('[data-part=field]').width.baseVal.value < 320")
+    assert unit(page) < before / 1.3
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_values_are_spoken_once_after_a_rest(open_page):
+    page = open_page()
+    assert page.locator("[role=status][aria-live=polite]").text_content() == ""
+    spoken = page.evaluate("""async () => {
+        const input = document.querySelector("input"), spoken = [];
+        const status = document.querySelector("[role=status]");
+        const note = () => spoken.push(status.textContent);
+        new MutationObserver(note).observe(status, {childList: true});
+        for (let i = 0; i < 20; i += 1) {
+            input.stepUp();
+            input.dispatchEvent(new Event("input"));
+            await new Promise(done => setTimeout(done, 10));
+        }
+        await new Promise(done => setTimeout(done, 1000));
+        return spoken;
+    }""")
+    away, label = nearest([1, 0])
+    near = f"nearest code {'an' if label == 8 else 'a'} {label}, {away:.2f} away"
+    density = f"{log_prior([1, 0]):.2f}".replace("-", "−")
+    assert spoken == [f"z = (1.00, 0.00), log p(z) = {density} nats, {near}."]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 800])
+def test_axe_finds_nothing(open_page, axe, theme, width):
+    page = open_page(theme=theme, width=width)
+    page.evaluate("document.querySelector('details').open = true")
+    assert_accessible(page, axe)
+
+
+def colors(page, selector, name):
+    script = "(nodes, name) => nodes.map(node => getComputedStyle(node)[name])"
+    return page.locator(selector).evaluate_all(script, name)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast(open_page, theme):
+    page = open_page(theme=theme)
+    paper = page.evaluate("""() => {
+        const node = document.querySelector(".widget");
+        node.style.background = CompanionWidgets.color(node, "paper");
+        return getComputedStyle(node).backgroundColor;
+    }""")
+    assert (luminance(paper) < 0.1) == (theme == "dark")
+    for selector, name, least in [
+        ("svg .widget-tick", "fill", 4.5),
+        (".widget p, .widget label, .widget output, .widget th, .widget td", "color", 4.5),
+        (".widget button, .widget li, .widget summary, .latent-legend-title", "color", 4.5),
+        (".latent-code", "fill", 3),
+        (".latent-legend button", "borderBottomColor", 3),
+        (".latent-ring, .latent-knob, .latent-cross", "stroke", 3),
+    ]:
+        found = colors(page, selector, name)
+        assert len(found) > 1
+        for color in set(found):
+            assert contrast(color, paper) >= least, (selector, color, paper)
+
+
+def seen(color, matrix):
+    """A color in Oklab, as somebody with the given vision sees it."""
+    channels = np.array([int(part) for part in color[4:-1].split(",")]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return LAB @ np.cbrt(LMS @ np.clip(np.asarray(matrix) @ linear, 0, 1))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("vision", VISION)
+def test_the_color_blind_can_tell_the_classes_apart(open_page, theme, vision):
+    found = dict(
+        zip(codes()[1], colors(open_page(theme=theme), ".latent-code", "fill"), strict=True)
+    )
+    assert len(found) == 10
+    for a, b in itertools.combinations(found, 2):
+        difference = seen(found[a], VISION[vision]) - seen(found[b], VISION[vision])
+        # Blue and sky blue of the well-known palette of Okabe and Ito are 0.25 apart; 0.02 is
+        # about the least difference that can be noticed.
+        assert np.linalg.norm(difference) > 0.1, (a, b)
