@@ -5,18 +5,19 @@ light and on a dark page. The colors follow Paul Tol's bright scheme, which the 
 tell apart, with two of them darkened; one method keeps one color in every chapter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from companion._validate import require_count, require_tensor
+from companion._validate import require_count, require_finite, require_number, require_tensor
 
 GRAY = "#7d7d7d"
 
@@ -30,6 +31,20 @@ COLORS = {
     "kl": "#CC5C2B",
     "prior": GRAY,
 }
+
+# One color for each of ten classes. Colors alone do not tell ten things apart: label them too.
+CLASS_COLORS = (
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#BBA02C",
+    "#33A3C4",
+    "#AA3377",
+    "#CC5C2B",
+    "#7d7d7d",
+    "#6A8F1F",
+    "#8F6FD6",
+)
 
 STYLE: dict[Any, Any] = {
     "figure.figsize": (7.0, 3.6),
@@ -117,6 +132,85 @@ def image_grid(
     return ax
 
 
+def latent_map(
+    decode: Callable[[Tensor], Tensor], ax: Axes, *, limit: float = 3.0, n: int = 20
+) -> Axes:
+    """Draw what a decoder makes of a square of a two-dimensional code space.
+
+    The square is cut into n x n cells. Each cell shows the image of the code at its center, so
+    that codes drawn over the map stand on the image that belongs to them.
+
+    Args:
+        decode: maps codes (N, 2) to gray images (N, 1, H, W) in [0, 1].
+        ax: where to draw.
+        limit: the square runs from -limit to limit along both axes.
+        n: cells along each axis.
+
+    Returns:
+        The same axes.
+
+    Raises:
+        TypeError: `limit` is no number, or `n` is not whole.
+        ValueError: `limit` or `n` is not positive, or `decode` returns another shape.
+    """
+    require_number(limit=limit)
+    require_count(n=n)
+    if limit <= 0:
+        raise ValueError(f"`limit` is {limit}, but the side of a square is positive.")
+    centers = (torch.arange(n) + 0.5) * (2 * limit / n) - limit
+    rows, columns = torch.meshgrid(centers.flip(0), centers, indexing="ij")  # top row first
+    with torch.no_grad():
+        images = decode(torch.stack([columns, rows], -1).reshape(-1, 2))
+    if images.dim() != 4 or images.shape[:2] != (n * n, 1):
+        raise ValueError(
+            f"`decode` returned shape {tuple(images.shape)} for {n * n} codes, but "
+            f"({n * n}, 1, H, W) is expected. Return images, not logits of another layout."
+        )
+    height, width = images.shape[2:]
+    tiles = images.cpu().clamp(0, 1).reshape(n, n, height, width).transpose(1, 2)
+    canvas = tiles.reshape(n * height, n * width).numpy()
+    extent = (-limit, limit, -limit, limit)
+    ax.imshow(canvas, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
+    ax.grid(False)
+    return ax
+
+
+def codes_by_class(
+    z: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], ax: Axes, *, size: float = 5.0
+) -> Axes:
+    """Draw two-dimensional codes as dots, one color for each class, with the class as a number.
+
+    The number stands at the median of its class, coordinate by coordinate.
+
+    Args:
+        z: codes, shape (N, 2).
+        labels: the class of each code, 0 to 9.
+        ax: where to draw.
+        size: area of a dot, in square points.
+
+    Returns:
+        The same axes.
+
+    Raises:
+        TypeError: `z` is no tensor of floating-point numbers, or `labels` is no tensor.
+        ValueError: shapes do not match, a code is not finite, or a label is not in 0..9.
+    """
+    require_tensor(z=z)
+    require_finite(z=z)
+    _require_labels(z, labels)
+    for label in labels.unique().tolist():
+        group = z[labels == label].detach().cpu()
+        ax.scatter(
+            group[:, 0], group[:, 1], s=size, color=CLASS_COLORS[label], alpha=0.75, linewidths=0
+        )
+        x, y = group.median(0).values.tolist()
+        badge = {"boxstyle": "circle,pad=0.15", "facecolor": CLASS_COLORS[label], "linewidth": 0}
+        ax.text(
+            x, y, str(label), color="white", weight="bold", ha="center", va="center", bbox=badge
+        )
+    return ax
+
+
 def curve(
     values: Sequence[float], ax: Axes, *, label: str, color: str, dashed: bool = False
 ) -> Axes:
@@ -145,7 +239,26 @@ def curve(
     style = "--" if dashed else "-"
     ax.plot(epochs, values, style, color=color, label=label)
     ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
     return ax
+
+
+def _require_labels(z: Tensor, labels: Tensor) -> None:
+    if not isinstance(labels, Tensor) or labels.is_floating_point():
+        raise TypeError(
+            f"`labels` must be a tensor of whole numbers, but it is a {type(labels).__name__}. "
+            f"Pass the labels of the data set: mnist5k('test').labels."
+        )
+    if z.dim() != 2 or z.shape[1] != 2 or labels.shape != z.shape[:1] or len(z) == 0:
+        raise ValueError(
+            f"`z` has shape {tuple(z.shape)} and `labels` has shape {tuple(labels.shape)}, but "
+            f"(N, 2) and (N,) with N >= 1 are expected."
+        )
+    if labels.min() < 0 or labels.max() >= len(CLASS_COLORS):
+        raise ValueError(
+            f"`labels` run from {labels.min()} to {labels.max()}, but 0 to "
+            f"{len(CLASS_COLORS) - 1} are expected: there are {len(CLASS_COLORS)} colors."
+        )
 
 
 def _tile(images: Tensor, columns: int) -> np.ndarray:

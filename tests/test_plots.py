@@ -66,6 +66,85 @@ def test_a_curve_starts_at_epoch_one_and_knows_the_course_colors(ax):
     assert (first.get_label(), ax.get_xlabel()) == ("ELBO", "epoch")
 
 
+def decode_to_corners(z):
+    """Images of 2 x 3 pixels whose gray value encodes the code: 0.1 for each unit of z."""
+    gray = 0.5 + 0.1 * z[:, 0] + 0.01 * z[:, 1]
+    return gray.reshape(-1, 1, 1, 1).expand(-1, 1, 2, 3)
+
+
+def test_a_latent_map_shows_each_code_where_it_lies(ax):
+    assert plots.latent_map(decode_to_corners, ax, limit=2.0, n=4) is ax
+    (image,) = ax.images
+    assert tuple(image.get_extent()) == (-2, 2, -2, 2)
+    found = canvas(ax)
+    assert found.shape == (4 * 2, 4 * 3)
+    for row, y in enumerate([1.5, 0.5, -0.5, -1.5]):  # up is up
+        for column, x in enumerate([-1.5, -0.5, 0.5, 1.5]):
+            cell = found[2 * row : 2 * row + 2, 3 * column : 3 * column + 3]
+            assert np.allclose(cell, 0.5 + 0.1 * x + 0.01 * y)
+
+
+def test_a_latent_map_keeps_the_pixels_of_an_image_together(ax):
+    picture = torch.arange(6.0).reshape(1, 1, 2, 3) / 10
+    plots.latent_map(lambda z: picture.expand(len(z), -1, -1, -1), ax, n=2)
+    assert np.allclose(canvas(ax), np.tile(picture[0, 0].numpy(), (2, 2)))
+
+
+def test_a_latent_map_needs_no_gradients(ax):
+    layer = torch.nn.Linear(2, 4)
+    plots.latent_map(lambda z: layer(z).reshape(-1, 1, 2, 2), ax, n=3)
+    assert layer.weight.grad is None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"limit": 0.0}, ValueError, "`limit` is 0.0"),
+        ({"n": 0}, ValueError, "`n`"),
+    ],
+)
+def test_a_latent_map_says_what_is_wrong(ax, options, error, said):
+    with pytest.raises(error, match=said):
+        plots.latent_map(decode_to_corners, ax, **options)
+
+
+def test_a_latent_map_wants_images(ax):
+    with pytest.raises(ValueError, match=r"returned shape \(9, 2\) for 9 codes"):
+        plots.latent_map(lambda z: z, ax, n=3)
+
+
+def test_codes_carry_the_color_and_the_number_of_their_class(ax):
+    z = torch.tensor([[0.0, 0.0], [2.0, 4.0], [4.0, 2.0], [-1.0, -1.0]])
+    assert plots.codes_by_class(z, torch.tensor([3, 3, 3, 7]), ax) is ax
+    three, seven = ax.collections
+    assert three.get_offsets().tolist() == z[:3].tolist()
+    assert seven.get_offsets().tolist() == z[3:].tolist()
+    assert to_rgb(three.get_facecolor()[0][:3]) == to_rgb(plots.CLASS_COLORS[3])
+    texts = {text.get_text(): text.get_position() for text in ax.texts}
+    assert texts == {"3": (2.0, 2.0), "7": (-1.0, -1.0)}
+
+
+@pytest.mark.parametrize(
+    ("z", "labels", "error", "said"),
+    [
+        (torch.zeros(3, 2), torch.full((3,), 10), ValueError, "10 colors"),
+        (torch.full((3, 2), torch.nan), torch.zeros(3, dtype=torch.long), ValueError, "`z`"),
+    ],
+)
+def test_codes_by_class_says_what_is_wrong(ax, z, labels, error, said):
+    with pytest.raises(error, match=said):
+        plots.codes_by_class(z, labels, ax)
+
+
+def test_ten_classes_have_ten_colors():
+    assert len(set(plots.CLASS_COLORS)) == 10
+
+
+def test_epochs_are_whole_numbers(ax):
+    plots.curve([1.0, 2.0, 3.0], ax, label="", color="elbo")
+    assert all(float(tick).is_integer() for tick in ax.get_xticks())
+
+
 def test_the_style_holds_from_the_call_on_and_only_valid_settings():
     with mpl.rc_context():
         plots.use_style()
@@ -80,10 +159,10 @@ def _luminance(color):
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#121212"])
-@pytest.mark.parametrize("name", plots.COLORS)
-def test_colors_stand_out_on_light_and_dark_pages(name, background):
+@pytest.mark.parametrize("color", [*plots.COLORS.values(), *plots.CLASS_COLORS])
+def test_colors_stand_out_on_light_and_dark_pages(color, background):
     # WCAG 2 asks for a contrast of 3 for graphics; lines of 2 points get by with 2.5.
-    light, dark = sorted((_luminance(plots.COLORS[name]), _luminance(background)), reverse=True)
+    light, dark = sorted((_luminance(color), _luminance(background)), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 2.5
 
 

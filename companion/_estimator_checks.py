@@ -1,0 +1,82 @@
+"""Checks of what goes into a gradient estimator, and of what its integrand gives back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion._validate import (
+    require_finite,
+    require_number,
+    require_same_device,
+    require_same_dtype,
+    require_same_shape,
+    require_tensor,
+)
+
+
+def evaluate(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """Return f(z), one finite number for each sample."""
+    values = f(z)
+    if not isinstance(values, Tensor) or values.shape != z.shape[:1]:
+        got = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"{values!r}"
+        raise ValueError(
+            f"`f` gave {got} for samples of shape {tuple(z.shape)}, but one number for each is "
+            f"expected: ({len(z)},). Sum over the last axis: f(z).sum(-1)."
+        )
+    require_finite(**{"f(z)": values})
+    return values
+
+
+def slope(values: Tensor, z: Tensor) -> Tensor:
+    """Return the gradient of each value by its own sample, shape (S, D)."""
+    gradient = None
+    if values.requires_grad:
+        (gradient,) = torch.autograd.grad(values.sum(), z, allow_unused=True)
+    if gradient is None:
+        raise ValueError(
+            "`f` passes no gradient back to its samples. Remove torch.no_grad(), .detach() and "
+            ".item() from it, or take `score_function`, which needs no gradient."
+        )
+    return gradient
+
+
+def require_baseline(baseline: Any, mean: Tensor) -> tuple[Any, Any]:
+    """Return the baseline by mean and the one by log_var, of one number or of a pair."""
+    if not isinstance(baseline, tuple):
+        require_number(baseline=baseline)
+        return baseline, baseline
+    for name, part in zip(("baseline.mean", "baseline.log_var"), baseline, strict=True):
+        require_tensor(**{name: part})
+        require_same_shape(**{"mean": mean, name: part})
+    return baseline
+
+
+def require_inputs(f: Any, mean: Tensor, log_var: Tensor) -> None:
+    """Raise unless f is a function, and mean and log_var are a Gaussian of shape (D,)."""
+    if not callable(f):
+        raise TypeError(
+            f"`f` must be a function of samples (S, D), but it is {f!r}. "
+            f"Pass the function itself, not its value: f, not f(z)."
+        )
+    pair = {"mean": mean, "log_var": log_var}
+    for require in (require_tensor, require_same_shape, require_same_device, require_same_dtype):
+        require(**pair)
+    require_finite(**pair)
+    if mean.dim() != 1 or mean.numel() == 0:
+        raise ValueError(
+            f"`mean` has shape {tuple(mean.shape)}, but (D,) with D >= 1 is expected: one Gaussian "
+            f"at a time. One number becomes a vector by mean[None], a row of a batch by mean[0]."
+        )
+
+
+def require_logits(logits: Tensor) -> None:
+    """Raise unless logits are finite, with at least one category."""
+    require_tensor(logits=logits)
+    require_finite(logits=logits)
+    if logits.dim() == 0 or logits.shape[-1] == 0:
+        raise ValueError(
+            f"`logits` has shape {tuple(logits.shape)}, but (..., K) with K >= 1 is expected. "
+            f"A Bernoulli variable has two: torch.stack([torch.zeros_like(l), l], -1)."
+        )
