@@ -74,6 +74,9 @@ def active_units(
 
     .. math:: \operatorname{Var}_x \left( E_{q(z \mid x)}[z_d] \right) > \text{threshold}
 
+    The threshold presumes codes of about unit scale, as under N(0, I). A learned prior need not
+    hold that scale: do not compare counts across priors.
+
     Args:
         model: a VAE in evaluation mode.
         x: a batch of at least two examples, shape (B, *event).
@@ -136,7 +139,7 @@ def kl_decomposition(
     Raises:
         ValueError: fewer than two examples, x does not fit the model, or `n_samples` < 1.
 
-    Reference: Hoffman and Johnson (2016), equation (6).
+    Reference: Hoffman and Johnson (2016).
     """
     require_count(n_samples=n_samples)
     q = _posteriors(model, x)
@@ -193,7 +196,7 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
         TypeError: an argument is no tensor of whole numbers.
         ValueError: the arguments are empty, differ in shape or hold negative numbers.
 
-    Reference: Xie, Girshick and Farhadi (2016), equation (10), for the one-to-one matching.
+    Reference: Xie, Girshick and Farhadi (2016), for the one-to-one matching.
 
     >>> cluster_accuracy(torch.tensor([1, 1, 0, 0]), torch.tensor([0, 0, 1, 0]))
     0.75

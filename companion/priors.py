@@ -139,7 +139,7 @@ class VampPrior(Prior):
         TypeError: `encoder` is no module, or `pseudo_inputs` no tensor of floating-point numbers.
         ValueError: `pseudo_inputs` is empty or leaves [0, 1].
 
-    Reference: Tomczak and Welling (2018), equation (9).
+    Reference: Tomczak and Welling (2018).
 
     >>> from companion.networks import MLPEncoder
     >>> VampPrior(MLPEncoder((4,), 2), torch.rand(5, 4)).log_prob(torch.zeros(3, 2)).shape

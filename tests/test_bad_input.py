@@ -12,6 +12,7 @@ import bad_input_estimators
 import bad_input_export
 import bad_input_mixture
 import bad_input_models
+import bad_input_plots
 import jaxtyping
 import pytest
 
@@ -38,6 +39,7 @@ TABLES = (
     bad_input_mixture,
     bad_input_estimators,
     bad_input_export,
+    bad_input_plots,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

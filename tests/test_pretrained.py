@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 
+import companion
 from companion import pretrained
 from companion.data import binarize, mnist, mnist5k
 from companion.metrics import active_units, mean_with_error
@@ -90,6 +93,14 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
 def test_an_unknown_model_names_the_known_ones():
     with pytest.raises(ValueError, match="'vae', 'vae_2d', 'vae_mixture', 'vae_vamp'"):
         pretrained.load("vae-2d")
+
+
+def test_an_installed_package_has_the_files():
+    package = Path(companion.__file__).parent
+    settings = tomllib.loads((package.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["companion"]
+    for path in pretrained.FOLDER.glob("*.[!p]*"):
+        assert any(path.relative_to(package).match(pattern) for pattern in patterns), path.name
 
 
 def test_cards_are_plain_json():

@@ -87,7 +87,7 @@ def start(recipe: Recipe, images: Tensor) -> VAE:
         model = pretrained.build(recipe.architecture)
     # From zero, the first steps teach the output bias the mean image, and the codes are mere noise
     # to them. A normal prior holds the scale of the codes through that time. A VampPrior moves
-    # with the encoder: without this line the codes shrink to a point and never come back.
+    # with the encoder: without this line the posteriors of all images become the same, for good.
     mean_image = images.mean(0).flatten().clamp(1e-3, 1 - 1e-3)
     with torch.no_grad():
         model.decoder.layers[-1].bias.copy_(mean_image.logit())
@@ -132,5 +132,5 @@ def measure(model: VAE, images: Tensor, *, n_samples: int, n_bounds: int) -> dic
 
 
 def strided(x: Tensor, n: int) -> Tensor:
-    """Return about n examples, evenly spread: the first ones of MNIST's test set are harder."""
+    """Return about n examples, evenly spread over the set."""
     return x[:: math.ceil(len(x) / n)]
