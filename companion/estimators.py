@@ -78,7 +78,7 @@ def score_function(
         TypeError: `f` is no function, or an argument is no tensor of floating-point numbers.
         ValueError: a shape is wrong, a value is not finite, or `n_samples` < 1.
 
-    Reference: Williams (1992); Mohamed et al. (2020), section 4.
+    Reference: Williams (1992); Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
     >>> square = lambda z: z.square().sum(-1)
@@ -111,7 +111,7 @@ def pathwise(
         = \frac{\partial f}{\partial z_d} \, \frac{\sigma_d \epsilon_d}{2}
 
     Args:
-        f: integrand, (S, D) to (S,), continuous in z and differentiable almost everywhere.
+        f: integrand, (S, D) to (S,), locally Lipschitz in z (continuous, with kinks at most).
         mean: mean of q, shape (D,).
         log_var: log-variance of q, shape (D,).
         n_samples: number S of independent estimates.
@@ -125,7 +125,7 @@ def pathwise(
         ValueError: a shape is wrong, a value is not finite, `n_samples` < 1, or no gradient
             comes back through f.
 
-    Reference: Kingma and Welling (2014), section 2.4; Mohamed et al. (2020), section 5.
+    Reference: Kingma and Welling (2014), section 2.4; Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
     >>> linear = lambda z: 3 * z.sum(-1)
@@ -169,7 +169,7 @@ def optimal_baseline(
         TypeError: `f` is no function, or an argument is no tensor of floating-point numbers.
         ValueError: a shape is wrong, a value is not finite, or `n_samples` < 1.
 
-    Reference: chapter 2, section "A baseline"; Mohamed et al. (2020), section 7.
+    Reference: chapter 2, section "A baseline"; Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
     >>> constant = lambda z: 0 * z.sum(-1) + 7
@@ -213,7 +213,7 @@ def gumbel_softmax(
         TypeError: `logits` is no tensor of floating-point numbers.
         ValueError: `logits` has no axis, a value is not finite, or `temperature` <= 0.
 
-    Reference: Jang, Gu and Poole (2017), section 2; Maddison, Mnih and Teh (2017).
+    Reference: Jang, Gu and Poole (2017); Maddison, Mnih and Teh (2017).
 
     >>> noise = torch.Generator().manual_seed(0)
     >>> gumbel_softmax(torch.zeros(2, 3), temperature=0.5, hard=True, generator=noise).sum(-1)

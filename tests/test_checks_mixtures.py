@@ -15,6 +15,7 @@ from mixture_answers import (
     density_closed,
     density_in_loops,
     density_with,
+    gaussian_terms,
     kl_by_change_of_variables,
     kl_closed,
     kl_in_a_loop,
@@ -32,7 +33,7 @@ ANSWERS = {
     "mixtures.by_hand": "answer",
     "mixtures.log_density": "log_density",
     "mixtures.responsibilities": "responsibilities",
-    "mixtures.m_step": "m_step",
+    "mixtures.m_step": "maximize",
     "mixtures.sample": "draw",
     "mixtures.mutual_information": "mutual_information",
     "mixtures.fix_the_density": "mixture_log_prob",
@@ -265,6 +266,22 @@ def test_fix_the_density():
         repaired(weights="logits"): "1 fault left",
         repaired(weights="softmax"): "(A softmax it is",
         repaired(weights="none"): "The weights are gone",
+        density_with(terms_from(lambda v, s: -0.5 * (LOG_2PI + v) + s / v.exp())): "squared dist",
+        density_with(
+            terms_from(lambda v, s: -0.5 * LOG_2PI + v - s / v.exp() / 2)
+        ): "`log_var` too",
+        density_with(terms_from(lambda v, s: -0.5 * (LOG_2PI + v + s / (v / 2).exp()))): (
+            "not by the standard deviation"
+        ),
+        lambda z, w, m, v: (
+            (w.log_softmax(0)[:, None] + gaussian_terms(z, m, v)).logsumexp(-1).sum(-1)
+        ): "wants a plain sum",
+        lambda z, w, m, v: (
+            (w.log_softmax(0)[:, None] + gaussian_terms(z, m, v)).sum(1).logsumexp(-1)
+        ): "You summed over components",
+        lambda z, w, m, v: ((w / w.sum()).log() + gaussian_terms(z, m, v).sum(-1)).logsumexp(1): (
+            "Logits may be negative"
+        ),
         divided: "divides the constant too",
         lambda *a: density_closed(*a).exp().log(): "far from every component",
         lambda *a: density_closed(*a).detach(): "no gradient",
@@ -331,6 +348,14 @@ def test_kl():
         z = mean + (log_var / 2).exp() * noise
         return (Normal(0.0, 1.0).log_prob(noise).sum(-1) - log_prior(z)).mean(0)
 
+    def noise_with(scale):
+        def estimate(mean, log_var, noise, log_prior):
+            z = mean + scale(log_var) * noise
+            log_q = Normal(0.0, 1.0).log_prob(noise) - log_var / 2
+            return (log_q.sum(-1) - log_prior(z)).mean(0)
+
+        return estimate
+
     def to_standard(mean, log_var, noise, log_prior):
         return 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
 
@@ -363,6 +388,16 @@ def test_kl():
         prior_of_noise: "gave `log_prior` the noise",
         kl_with(lambda q, p: (q.mean(-1) - p).mean(0)): "averaged log q over the latent",
         constant_missing: "the constant is missing",
+        noise_with(lambda v: v): "The noise is scaled by",
+        lambda m, v, e, p: (
+            kl_closed(m, v, e, p) + 0.5 * (e**2 - e**2 / v.exp()).sum(-1).mean(0)
+        ): "standardized already",
+        lambda m, v, e, p: kl_closed(m, v, e, p) + v.sum(-1): "The sign of the term with",
+        lambda m, v, e, p: kl_closed(m, v, e, p) - 0.5 * v.sum(-1): "one half reaches",
+        lambda m, v, e, p: (
+            kl_with_entropy(m, v, e, p) + 2 * Normal(m, (v / 2).exp()).entropy().sum(-1)
+        ): "*minus* the entropy",
+        lambda m, v, e, p: kl_closed(m, v, e[:1], p): "one of the S samples",
         kl_with(lambda q, p: (q.sum(-1) - p).exp().mean(0).log()): "averaged ratios",
         kl_with(lambda q, p: (q.sum(-1) - p).clamp(min=0).mean(0)): "cut it off at zero",
         lambda *a: kl_closed(*a).detach(): "no gradient",
@@ -372,6 +407,14 @@ def test_kl():
         lambda m, v, e, p: kl_closed(m, v, torch.randn_like(e), p): "differs from call to call",
     }
     assert_hints(key, wrong)
+    for cut in (
+        lambda *a: kl_closed(*a).clamp_min(0),
+        lambda *a: kl_closed(*a).abs(),
+        lambda *a: kl_with_entropy(*a).clamp_min(0),
+    ):
+        assert "cut it off at zero" in judge(key, cut).message
+    assert "The noise is scaled by" in judge(key, noise_with(lambda v: 1.0)).message
+    assert "It is the variance" in judge(key, noise_with(torch.exp)).message
     noise_density = judge(key, in_terms_of_noise).message  # the same number, by two ways of thought
     assert judge(key, lambda m, v, e, p: kl_closed(m, v, e, p) + 0.5 * v.sum(-1)).message == (
         noise_density

@@ -64,6 +64,15 @@ def test_responsibilities():
         joint = logits.softmax(0) * gaussian_terms(z, mean, log_var).sum(-1).exp()
         return joint / (joint.sum(1, keepdim=True) + 1e-12)
 
+    def half_missing(z, logits, mean, log_var):
+        square = (z[:, None] - mean) ** 2
+        return (logits - (log_var + square / log_var.exp()).sum(-1)).softmax(1)
+
+    def clamped(z, logits, mean, log_var):
+        joint = logits.softmax(0) * gaussian_terms(z, mean, log_var).sum(-1).exp()
+        joint = joint.clamp(min=1e-30)
+        return joint / joint.sum(1, keepdim=True)
+
     def misplaced(z, logits, mean, log_var):
         terms = (log_var + (z[:, None] - mean) ** 2) / log_var.exp()
         return (logits - 0.5 * terms.sum(-1)).softmax(1)
@@ -89,6 +98,9 @@ def test_responsibilities():
         without_log_var: "It does not cancel",
         distances: "You compared distances only",
         misplaced: "Is a parenthesis misplaced",
+        r_with(lambda w, t: w.exp() * t.sum(-1).softmax(1)): "don't sum to one",
+        half_missing: "one half of the Gaussian's exponent",
+        clamped: "a clamp makes them all equal",
         by_division: "your row is [nan, nan, nan]",
         by_division_with_epsilon: "your row is [0.0, 0.0, 0.0]",
         lambda *a: r_closed(*a) ** 2: "differs from the right value",
@@ -122,6 +134,10 @@ def test_m_step():
         m_with(weights=lambda z, r, m, w, o: r.mean(1)): "over the components",
         m_with(weights=lambda z, r, m, w, o: r.mean(0).softmax(0)): "through a softmax",
         hard: "as k-means does",
+        m_with(weights=lambda z, r, m, w, o: (r * w).mean(0)): "contain the old weights already",
+        m_with(weights=lambda z, r, m, w, o: r.sum(0) / r.shape[1]): "Divide by N",
+        m_with(var=lambda z, r, m, w, o: r.T @ z**2 / column(r) - o**2): "the *new* mean",
+        m_with(var=lambda z, r, m, w, o: spread(z, 0 * r + 1, m) / len(z)): "in the variance too",
         m_with(mean=lambda z, r, m, w, o: r.T @ z / len(z)): "Your means are divided by N",
         m_with(mean=lambda z, r, m, w, o: r.T @ z): "Your means are sums",
         m_with(mean=lambda z, r, m, w, o: o): "Your means are the old ones",
@@ -267,7 +283,14 @@ def test_sample():
     key = "mixtures.sample"
     assert_correct(key, draw_closed, draw_in_a_loop, draw_by_gumbel, draw_by_counts, draw_in_numpy)
     assert_not_attempted(key, lambda n, logits, mean, log_var, generator: ..., None)
+
+    def uniform_noise(n, logits, mean, log_var, generator):
+        k = torch.multinomial(logits.softmax(0), n, replacement=True, generator=generator)
+        noise = torch.rand(n, mean.shape[1], generator=generator)
+        return mean[k] + (log_var[k] / 2).exp() * noise
+
     wrong = {
+        uniform_noise: "`torch.rand` is uniform",
         averaged: "not an average of the components",
         component_per_dimension: "one component for the whole code",
         one_component: "come from the same component",
@@ -347,6 +370,10 @@ def test_mutual_information():
         table = gaussian_terms(z, mean, log_var).sum(-1).exp()
         return (table.diagonal() / table.mean(1)).log().mean()
 
+    def by_densities_and_epsilon(mean, log_var, z):
+        table = gaussian_terms(z, mean, log_var).sum(-1).exp()
+        return ((table.diagonal() + 1e-30).log() - (table.mean(1) + 1e-30).log()).mean()
+
     make = information_with
     wrong = {
         make(lambda t, c: (own(t) - t.sum(-1).logsumexp(1)).mean()): "log N is missing",
@@ -378,9 +405,26 @@ def test_mutual_information():
         std_mistaken: "`exp(log_var)` as the standard",
         make(lambda t, c: (own(t) - t.sum(-1).logsumexp(1) + c).exp().mean().log()): "then average",
         by_densities: "is not finite",
+        lambda *a: information_closed(*a).clamp_min(0): "you cut it off",
+        make(lambda t, c: (own(t) - t.sum(-1).amax(1) + c).mean()): "most likely posterior alone",
+        lambda m, v, z: information_closed(m, v, m): "Use the rows of `z`",
+        by_densities_and_epsilon: "hides the infinity",
         lambda *a: information_closed(*a) + 0.1: "it should be",
     }
     assert_hints(key, wrong)
+
+
+def test_mutual_information_may_be_negative():
+    for change in (
+        lambda value: value.clamp_min(0),
+        lambda value: value.abs(),
+        lambda value: value.clamp(0, 7),
+    ):
+        wrong = judge(
+            "mixtures.mutual_information", lambda *a, change=change: change(information_closed(*a))
+        )
+        assert wrong.status == "not yet"
+        assert "you cut it off" in wrong.message
 
 
 def test_the_key_of_mutual_information_obeys_its_limits():

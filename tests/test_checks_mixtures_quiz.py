@@ -1,7 +1,7 @@
 """The keys of chapter 4's quiz, found again by computing them."""
 
 import math
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -67,12 +67,14 @@ LOG_VARS = torch.full((2, 2), -1.0).double()
 
 
 def test_quiz_peaks_of_the_product():
-    equal = torch.zeros(2).double()
-    line, values, _ = in_the_plane(product_of_mixtures, MEANS, LOG_VARS, equal)
-    assert peaks(line, values) == {(-3, -3), (3, 3), (-3, 3), (3, -3)}
-    line, values, _ = in_the_plane(density_closed, MEANS, LOG_VARS, equal)
-    assert peaks(line, values) == {(-3, -3), (3, 3)}
-    assert right_option("in each dimension, then") == "Four"
+    equal = torch.zeros(3).double()
+    means = torch.tensor([[-3.0, 0.0], [0.0, 3.0], [3.0, -3.0]]).double()
+    log_vars = torch.full((3, 2), -1.0).double()
+    line, values, _ = in_the_plane(product_of_mixtures, means, log_vars, equal)
+    assert peaks(line, values) == set(product((-3, 0, 3), repeat=2))
+    line, values, _ = in_the_plane(density_closed, means, log_vars, equal)
+    assert peaks(line, values) == {(-3, 0), (0, 3), (3, -3)}
+    assert right_option("in each dimension, then") == "Nine"
 
 
 def test_quiz_what_the_integral_rules_out():
@@ -149,7 +151,7 @@ def test_quiz_a_falling_likelihood():
     right, wrong = curve(m_closed), curve(divided_by_n)
     assert all(b >= a - 1e-12 for a, b in pairwise(right))
     assert min(b - a for a, b in pairwise(wrong)) < -1e-3
-    assert right_option("EM code prints") == "There is a bug."
+    assert right_option("EM code, without a floor on the variances, prints") == "There is a bug."
 
 
 def test_quiz_an_outlier():

@@ -67,6 +67,14 @@ BY_HAND_SLIPS = [  # the wrong answer, which one it is, its hint
     ("a", -4, "the score alone"),
     ("a", 8, "left the division out"),
     ("a", 12, "that is the pathwise estimate"),
+    ("a", 64, "divide it by σ once more"),
+    ("a", 27, "so z = -2"),
+    ("a", 6.75, "so z = -2"),
+    ("b", 6.75, "so z = -2"),
+    ("c", -5.0625, "so z = -2"),
+    ("d", -1.6875, "so z = -2"),
+    ("e", 3.1875, "not v²"),
+    ("f", -0.1875, "not v²"),
     ("b", 32, "that is the score-function estimate"),
     ("b", -8, "that is f(z)"),
     ("b", 3, "Take it at z"),
@@ -84,9 +92,14 @@ BY_HAND_SLIPS = [  # the wrong answer, which one it is, its hint
     ("e", 3, "derivative of f at m"),
     ("e", 12, "that is one draw, (b)"),
     ("e", -1.75, "that is E[f(z)]"),
+    ("e", 0.75, "the derivative of m³ is missing"),
+    ("e", 12.75, "12.75 is not it. No draw enters here"),
+    ("f", -6, "that is one draw, (d)"),
+    ("f", -1.5, "the derivative by log σ, or you used v = 1/2"),
     ("f", -3, "by σ or by v"),
     ("f", 0.75, "the sign: m is negative"),
-    ("f", 17.5, "17.5 is not it. Here z = -2"),
+    ("f", 17.5, "17.5 is not it. No draw enters here"),
+    ("b", 17.5, "17.5 is not it. Here z = -2"),
     ("f", None, "no answer yet"),
     ("f", "-3/4", "write it without quotes."),
     ("f", object(), "the answer must be a number"),
@@ -180,6 +193,36 @@ def test_pathwise_sees_a_path_that_is_cut():
     assert "torch finds no way from f(z) back to your parameters" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "right"), [("pathwise", pathwise_by_chain_rule), ("score_function", score_by_formula)]
+)
+def test_a_right_z_is_not_blamed(name, right):
+    def off(answer):
+        return lambda *a: tuple(part + 0.3 * a[3] for part in answer(*a))
+
+    def one_by_one(f, mean, log_var, noise):
+        rows = [right(lambda z: f(z[0])[None], mean, log_var, each[None]) for each in noise]
+        return tuple(torch.cat(parts) for parts in zip(*rows, strict=True))
+
+    def never(f, mean, log_var, noise):
+        return noise, 0.7 * noise
+
+    message = judge(NAME + name, off(right)).message
+    assert "Your z is right; the slip is after it." in message
+    assert "Is yours?" not in message
+    if name == "score_function":
+        assert "Your z is right" in judge(NAME + name, off(one_by_one)).message
+    for answer in (never, lambda f, m, v, e: off(right)(f, m + 1, v, e)):
+        assert "Is yours?" in judge(NAME + name, answer).message
+
+
+def test_a_z_inside_of_vmap_is_not_blamed_on_us():
+    def off(*a):
+        return tuple(part + 0.3 * a[3] for part in pathwise_by_vmap(*a))
+
+    assert "z should be" in judge(NAME + "pathwise", off).message
+
+
 def test_pathwise_with_one_sample():
     def standardized(f, mean, log_var, noise):
         noise = noise if len(noise) > 1 else noise / noise.std()
@@ -210,6 +253,7 @@ def test_score_function():
         with_values(lambda f: f.mean().expand_as(f)): "of its own sample",
         wide: "`exp(log_var)` as",
         score_with(lambda e, s: e): "not by the standard deviation",
+        score_with(lambda e, s: e / s**2): "divide it by σ once more",
         score_with(lambda e, s: e * s): "You left the division out",
         score_with(lambda e, s: -e / s): "sign for `mean`",
         score_with(None, lambda e, s: e**2 / 2): "lacks its constant",
@@ -266,6 +310,7 @@ def test_baseline():
         lambda f, s: baseline_by_sums(f, s) * (len(f) - 1) / len(f): "S - 1 samples are left",
         lambda f, s: baseline_by_sums(f, s)[:, :1]: "shape (10, 1)",
         lambda f, s: baseline_by_sums(f**2, s): "You squared f",
+        lambda f, s: ((f @ s) - f[:, None] * s) / (s.sum(0) - s): "You weighted by the score.",
         lambda f, s: baseline_by_sums(f, s.abs().sqrt()): "the size of the score",
         lambda f, s: baseline_by_sums(f, s) * ((s**2).sum(0) - s**2): "forgot the denominator",
         lambda f, s: f[:, None] - baseline_by_sums(f, s): "Return b.",
@@ -307,7 +352,7 @@ def test_hand_has_no_two_hints_for_one_number():
     from companion.checks.reparameterization import hand
 
     written = 6 + sum(len(hints) for _, hints in hand.ANSWERS.values())
-    assert written == 6 + 6 + 7 + 9 + 8 + 5 + 6  # a number twice would drop a hint silently
+    assert written == 6 + 9 + 8 + 10 + 9 + 7 + 8  # a number twice would drop a hint silently
     for right, hints in hand.ANSWERS.values():
         for a, b in product([right, *hints], repeat=2):
             assert a is b or a == b or not hand.near(a, b)

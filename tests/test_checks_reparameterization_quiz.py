@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from reparameterization_answers import DENSITY, NOISE, expect
+from reparameterization_answers import NOISE, expect
 from torch import nn
 from torch.distributions import Normal
 
@@ -35,7 +35,7 @@ def test_quiz_baseline():
 
 
 def test_quiz_how_far_a_baseline_may_be_off():
-    f = 0.7 + NOISE  # "up to twice the distance to the best b": a parabola through b = 0
+    f = 0.7 + NOISE  # "between 0 and twice the best b": a parabola
     best = (expect(f * NOISE**2) / expect(NOISE**2)).item()
     spread = [expect(((f - b) * NOISE) ** 2).item() for b in (0.0, 2 * best)]
     assert spread[0] == pytest.approx(spread[1])
@@ -70,12 +70,16 @@ def test_quiz_no_grad_leaves_the_encoder_the_divergence_only():
     assert right_option("`torch.no_grad()`").text.startswith("The encoder learns from the KL alone")
 
 
-def test_quiz_step():
-    values = (NOISE > 0).double()
-    values[NOISE == 0] = 0.5
-    assert expect(values * NOISE).item() == pytest.approx(1 / math.sqrt(2 * math.pi), abs=1e-4)
-    assert DENSITY.max().item() == pytest.approx(0.3989, abs=1e-4)
-    assert right_option("1 for $z > 0$").text == "Pathwise 0, score function 0.40"
+def test_quiz_kink():
+    relu = NOISE.clamp_min(0)
+    slope = (NOISE > 0).double()
+    slope[NOISE == 0] = 0.5
+    assert expect(slope).item() == pytest.approx(0.5)
+    assert expect(relu * NOISE).item() == pytest.approx(0.5)
+    step = 1e-3  # the exact derivative, by differences
+    moved = [expect((NOISE + shift).clamp_min(0)).item() for shift in (step, -step)]
+    assert (moved[0] - moved[1]) / (2 * step) == pytest.approx(0.5, abs=1e-3)
+    assert right_option("ReLU").text == "Both give 0.5"
 
 
 def test_quiz_dimension():

@@ -137,19 +137,32 @@ def test_fix_the_trick_knows_half_repaired_densities():
 
     for answer in (half(1, 2), half(2, 1), half(1, 1)):
         assert "1 fault left" in judge(TRICK, answer).message
+    for answer in (half(1, 2), half(2, 1)):
+        assert "one of its two terms is right now" in judge(TRICK, answer).message
     assert judge(TRICK, half(2, 2)).status == "correct"
     assert "squared once too often" in judge(TRICK, half(2, 4)).message
 
 
 @pytest.mark.parametrize("seed", [*range(20), 42, 123, 1234])
 def test_fix_the_trick_accepts_every_seed(seed):
-    def sample(mean, log_var):
-        generator = torch.Generator().manual_seed(seed)
-        return trick_with(lambda s: torch.randn(s.shape, generator=generator))(mean, log_var)
-
+    generator = torch.Generator().manual_seed(seed)
+    sample = trick_with(lambda s: torch.randn(s.shape, generator=generator))
     assert judge(TRICK, sample).status == "correct"
     torch.manual_seed(seed)
     assert judge(TRICK, trick_by_torch).status == "correct"
+
+
+def test_fix_the_trick_wants_fresh_noise_in_each_call():
+    def seeded_inside(mean, log_var):
+        generator = torch.Generator().manual_seed(0)
+        return trick_with(lambda s: torch.randn(s.shape, generator=generator))(mean, log_var)
+
+    def seeded_globally(mean, log_var):
+        torch.manual_seed(3)
+        return trick_fixed(mean, log_var)
+
+    for answer in (seeded_inside, seeded_globally):
+        assert "do not set a seed inside" in judge(TRICK, answer).message
 
 
 # --- the coin ------------------------------------------------------------------------------
@@ -249,6 +262,10 @@ def test_implicit():
         ),
         lambda z, w, m, s: w.expand(len(z), -1): "before z is known",
         lambda z, w, m, s: move_by_softmax(z, w, m, s**2): "You squared the standard",
+        lambda z, w, m, s: (w.log() - ((z[:, None] - m) / s) ** 2 / 2).softmax(-1): "factor 1/σ_k",
+        lambda z, w, m, s: joint_density(z, w, m, s) * s / joint_density(z, w, m, s).sum(1, True): (
+            "has a factor 1/σ."
+        ),
         lambda z, w, m, s: shares(w * Normal(m, s).cdf(z[:, None])): "distribution functions",
         lambda *a: 1 / move_by_softmax(*a): "wrong direction",
         lambda *a: joint_density(*a) / joint_density(*a).sum(0): "over the samples",
@@ -260,6 +277,12 @@ def test_implicit():
         lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-30): "At z = 40",
     }
     assert_hints(MOVE, wrong)
+    for lost in (
+        lambda *a: shares(joint_density(*a)).nan_to_num(),
+        lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-12),
+        lambda *a: joint_density(*a) / joint_density(*a).sum(1, True).clamp_min(1e-12),
+    ):
+        assert "the information is lost before you divide" in judge(MOVE, lost).message
 
 
 # --- no two misconceptions may look alike --------------------------------------------------

@@ -27,6 +27,7 @@ _BY_HAND_HINTS = {
     "This is the ratio of the two joint densities. Divide by their sum instead.": 4 / 3,
     "You took 4 as the standard deviation. It is the variance: the standard deviation is 2.": 0.4
     / (0.4 + 0.6 / 4 * math.exp(0.5 - 0.125)),
+    "The density has 1/σ in front: divide by the standard deviation.": 0.25,
     "In front of the exponential stands 1/σ, not one over the variance.": 0.4 / (0.4 + 0.6 / 4),
     "In the second component's exponential the distance counts in standard deviations: divide "
     "(z - 3)² by the variance.": 0.4 / (0.4 + 0.3 * math.exp(0.5 - 2)),

@@ -59,12 +59,29 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
     right = (log_q - log_p).mean(0)
     standard = Normal(0.0, 1.0).log_prob(z).sum(-1)
     closed = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
+    entropy = Normal(mean, (log_var / 2).exp()).entropy().sum(-1)
     return {
         "The sign is wrong: log q stands first, and log p is subtracted.": -right,
         "You used `exp(log_var)` as the standard deviation. It is the variance.": [
+            (std_noise - 0.5 * log_var.sum(-1) - log_prior(wide_z)).mean(0),
             (_log_q(wide_z, mean, log_var) - log_prior(wide_z)).mean(0),
             (_log_q(wide_z, mean, 2 * log_var) - log_prior(wide_z)).mean(0),
             (_log_q(z, mean, 2 * log_var) - log_p).mean(0),
+        ],
+        "The noise is scaled by the standard deviation, `exp(log_var / 2)`.": [
+            (of_noise - log_prior(other)).mean(0)
+            for other in (mean + log_var * noise, mean + noise)
+            for of_noise in (
+                std_noise - 0.5 * log_var.sum(-1), _log_q(other, mean, log_var),
+            )
+        ],
+        "The noise is standardized already: don't divide it by the variance again.": right
+        + 0.5 * (noise**2 - noise**2 / log_var.exp()).sum(-1).mean(0),
+        "The sign of the term with `log_var` is wrong.": right + log_var.sum(-1),
+        "The one half reaches `log_var` too.": right - 0.5 * log_var.sum(-1),
+        "E[log q] is *minus* the entropy.": entropy - log_p.mean(0),
+        "You used one of the S samples. Average over all of them.": [
+            log_q[0] - log_p[0], -entropy - log_p[0],
         ],
         "In log q the term with `log_var` is missing. Is it the density of the noise? The code is "
         "the noise stretched by the standard deviation, and its density is lower by as much: "
@@ -112,6 +129,8 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
         "A single estimate may be negative. Don't cut it off at zero or take the absolute "
         "value: that is biased.": [
             (log_q - log_p).clamp(min=0).mean(0), (log_q - log_p).abs().mean(0),
+            right.clamp(min=0), right.abs(), (log_p.mean(0) + entropy).abs(),
+            (-entropy - log_p.mean(0)).clamp(min=0),
         ],
     }  # fmt: skip
 
@@ -159,6 +178,7 @@ def kl(answer: object) -> str:
         expected = kind(*[value.double() for value in values.values()], log_prior_here)
         here = f"With negative log-variances, S = {samples}, B = {batch} and D = {dim}, "
         compare(call(answer, **values, log_prior=log_prior_here), expected, setting=here)
+    _judge_sign(answer, kind)
     _judge_gradients(answer, kind, log_prior)
     if kind is _with_entropy:
         return (
@@ -175,6 +195,27 @@ def _kind(result: Tensor, double: dict[str, Tensor], log_prior: _Density) -> Cal
         result.double(), other, rtol=1e-5, atol=1e-4
     )
     return _with_entropy if same else _plain
+
+
+def _judge_sign(answer: object, kind: Callable[..., Tensor]) -> None:
+    """Judge samples at which the estimate is negative."""
+    weights, mean = torch.tensor([0.9, 0.1]), torch.tensor([[2.0, 2.0], [-2.0, -2.0]])
+    log_var = torch.full((2, 2), 2 * math.log(1.2))
+
+    def log_prior(z: Tensor) -> Tensor:
+        values = (value.to(z.dtype) for value in (weights.log(), mean, log_var))
+        return _oracle.mixture(*values).log_prob(z)
+
+    noise = 0.0 if kind is _with_entropy else 1.5
+    values = {"mean": mean[:1], "log_var": torch.zeros(1, 2), "noise": torch.full((3, 1, 2), noise)}
+    expected = kind(*[value.double() for value in values.values()], log_prior)
+    hint = (
+        "A single estimate may be negative. Don't cut it off at zero or take the absolute "
+        "value: that is biased."
+    )
+    result = call(answer, **values, log_prior=log_prior)
+    wrong = {hint: [expected.clamp(min=0), expected.abs()]}
+    compare(result, expected, wrong, setting="With samples where p is higher than q, ")
 
 
 def _judge_gradients(answer: object, kind: Callable[..., Tensor], log_prior: _Density) -> None:

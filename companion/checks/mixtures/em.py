@@ -72,6 +72,13 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
             (log_w - log_var.sum(-1) - 0.5 * (square / (2 * log_var).exp()).sum(-1)).softmax(1),
             (log_w - 0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)).softmax(1),
         ],
+        "The one half of the Gaussian's exponent is missing.": [
+            (log_w - (log_var + square / log_var.exp()).sum(-1)).softmax(1),
+            (log_w - (0.5 * log_var + square / log_var.exp()).sum(-1)).softmax(1),
+        ],
+        "The weights come before the normalization; your rows don't sum to one.": (
+            log_w.exp() * parts.softmax(1)
+        ),
         "You left out the term with `log_var`. It does not cancel: each component has its own "
         "variance.": (log_w - 0.5 * (square / log_var.exp()).sum(-1)).softmax(1),
         "You compared distances only. Variances count too.": [
@@ -126,6 +133,11 @@ def _judge_outlier(answer: object) -> None:
                 "joint densities are 0 in floating point. Stay with logarithms, and normalize with "
                 "`softmax` or by subtracting the logsumexp. Adding a small number does not help."
             )
+        if (first - expected[0]).abs().max() > 5e-3:
+            raise NotYet(
+                "For the code (0, 100) all joint densities are 0 in floating point, and a clamp "
+                "makes them all equal. Stay with logarithms."
+            )
     compare(result, expected, setting="For a code far from every component, ", atol=5e-3)
 
 
@@ -161,6 +173,12 @@ def _m_step_slips(
             "N_k / N.": old_weights,
             "Your weights are N_k, the number of codes that each component answers for. Divide "
             "by N.": weights * n,
+            "The responsibilities contain the old weights already. Average the responsibilities "
+            "alone.": [
+                (responsibilities * old_weights).mean(0),
+                (responsibilities * old_weights).sum(0) / (responsibilities * old_weights).sum(),
+            ],
+            "You divided N_k by K. Divide by N.": weights * n / k,
             "Your weights are all the same. A component's new weight is N_k / N.": (
                 torch.full_like(weights, 1 / k)
             ),
@@ -184,6 +202,11 @@ def _m_step_slips(
         {
             "Your variances are taken around the old means. Once the means have moved, take them "
             "around the new ones.": [old_squares / counts, old_squares / n],
+            "Subtract the square of the *new* mean.": raw_squares / counts - old_mean**2,
+            "Each code counts with its responsibility in the variance too.": [
+                ((z[:, None] - mean) ** 2).mean(0), ((z[:, None] - mean) ** 2).sum(0),
+                ((z[:, None] - mean) ** 2).sum(0) / counts,
+            ],
             "Your variances are divided by N. Divide by N_k.": squares / n,
             "Your variances are sums of squares. Divide by N_k.": squares,
             "These are standard deviations. Return variances.": var.sqrt(),
@@ -217,9 +240,9 @@ def _m_step_slips(
     )  # fmt: skip
 
 
-@exercise("mixtures.m_step", number="4.4", answer="m_step", title="The second half of EM")
+@exercise("mixtures.m_step", number="4.4", answer="maximize", title="The second half of EM")
 def m_step(answer: object) -> str:
-    """Judge `m_step(z, responsibilities, old_weights, old_mean)`: (weights, mean, var)."""
+    """Judge `maximize(z, responsibilities, old_weights, old_mean)`: (weights, mean, var)."""
     for index, (n, k, dim) in enumerate([(9, 3, 2), (7, 2, 1), (6, 1, 3), (12, 4, 4)]):
         z = uniform(-2, 3, n, dim, seed=80 + index)
         r = uniform(-3, 3, n, k, seed=90 + index).softmax(1)

@@ -4,23 +4,24 @@ from companion.checks._quiz import Option, Question
 
 QUIZ = (
     Question(
-        "Two components in the plane have small variances and the means $(-3, -3)$ and $(3, 3)$. "
+        "Three components in the plane have small variances and the means $(-3, 0)$, $(0, 3)$ and "
+        "$(3, -3)$. "
         "Code takes the logsumexp over components in each dimension, then adds the two "
         "dimensions. How many peaks does its density have?",
         (
             Option(
-                "One, at the origin",
-                "each one-dimensional mixture still has two peaks, so nothing piles up at 0.",
+                "Six",
+                "six is the number of the ghosts. The three peaks of the mixture are there, too.",
             ),
             Option(
-                "Two, as it should",
+                "Three, as it should",
                 "that is the mixture. The code describes a product of two one-dimensional "
                 "mixtures, which lets each coordinate choose its component.",
             ),
             Option(
-                "Four",
-                "each coordinate chooses $-3$ or $3$ by itself, so there are peaks at $(-3, 3)$ "
-                "and $(3, -3)$ too, where the mixture has no mass.",
+                "Nine",
+                "each coordinate chooses $-3$, $0$ or $3$ by itself, so there are peaks at six "
+                "more points, such as $(0, 0)$, where the mixture has no mass.",
                 right=True,
             ),
         ),
@@ -115,8 +116,9 @@ QUIZ = (
             ),
             Option(
                 "The aggregated posterior of the training images",
-                "it is the mean of all $q(z \\mid x_n)$. No prior gives these images a higher "
-                "ELBO. It costs a pass over all of them and can overfit.",
+                "it is the mean of all $q(z \\mid x_n)$. With this encoder and decoder, no prior "
+                "gives these images a higher ELBO. It costs a pass over all of them and can "
+                "overfit.",
                 right=True,
             ),
             Option(
@@ -127,8 +129,8 @@ QUIZ = (
         ),
     ),
     Question(
-        "Your EM code prints the mean log-likelihood after each step, on the same data: $-3.41$, "
-        "$-3.20$, $-3.26$. What follows?",
+        "Your EM code, without a floor on the variances, prints the mean log-likelihood after "
+        "each step, on the same data: $-3.41$, $-3.20$, $-3.26$. What follows?",
         (
             Option(
                 "EM has passed a maximum; stop at the second step.",

@@ -98,12 +98,67 @@ def _others(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> dict[st
     gaussians = [each for parts in _gaussians(z, mean, log_var).values() for each in parts]
     unweighted = [each.sum(-1).logsumexp(1) for each in gaussians]
     unweighted += [each.logsumexp(1).sum(-1) for each in gaussians]
+    return (
+        {
+            _STILL_CONSTANT: [
+                combine(divided, log_w) for combine in _COMBINATIONS.values() for log_w in log_ws
+            ],
+            _LOST_WEIGHTS: unweighted,
+        }
+        | {
+            message: [
+                combine(each, log_w)
+                for each in parts
+                for combine in _COMBINATIONS.values()
+                for log_w in log_ws
+            ]
+            for message, parts in _new_gaussians(z, mean, log_var).items()
+        }
+        | _new_sums(z, logits, mean, log_var)
+    )
+
+
+def _new_gaussians(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
+    """Return terms (B, K, D) in which the repair of the parenthesis made another fault."""
+    square, log_2pi = (z[:, None] - mean) ** 2, math.log(2 * math.pi)
+    var, std = log_var.exp(), (log_var / 2).exp()
     return {
-        _STILL_CONSTANT: [
-            combine(divided, log_w) for combine in _COMBINATIONS.values() for log_w in log_ws
+        "The minus one half must reach the squared distance too.": [
+            -0.5 * (log_2pi + log_var) + square / var, -0.5 * (log_2pi + log_var) - square / var,
         ],
-        _LOST_WEIGHTS: unweighted,
-    }
+        "The minus one half must reach `log_var` too.": [
+            -0.5 * log_2pi + log_var - 0.5 * square / var,
+            -0.5 * log_2pi - log_var - 0.5 * square / var,
+            -0.5 * (log_2pi + square / var) + log_var, -0.5 * (log_2pi + square / var) - log_var,
+        ],
+        "The minus one half must reach every term.": [-0.5 * log_2pi + log_var + square / var],
+        "Divide by the variance, not by the standard deviation.": [
+            -0.5 * (log_2pi + log_var + square / std),
+        ],
+    }  # fmt: skip
+
+
+def _new_sums(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
+    """Return densities (B,), or (B, K), whose reductions or weights are wrong in a new way."""
+    gaussians = [each for parts in _gaussians(z, mean, log_var).values() for each in parts]
+    log_ws = [weight for weights in _weights(logits).values() for weight in weights]
+    raw = [(logits / logits.sum()).log(), logits.log(), logits / logits.sum()]
+    return {
+        "You now sum in the logarithm over dimensions: that axis wants a plain sum.": [
+            (log_w[:, None] + each).logsumexp(-1).sum(-1)
+            for each in gaussians
+            for log_w in log_ws
+        ],
+        "You summed over components; sum over dimensions.": [
+            (log_w[:, None] + each).sum(1).logsumexp(-1) for each in gaussians for log_w in log_ws
+        ] + [each.sum(1) for each in gaussians],
+        "Logits may be negative. The weights are `softmax(logits)`.": [
+            combine(each, log_w)
+            for combine in _COMBINATIONS.values()
+            for each in gaussians
+            for log_w in raw
+        ],
+    }  # fmt: skip
 
 
 @exercise(

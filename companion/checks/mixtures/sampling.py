@@ -165,6 +165,10 @@ def _judge_spread(got: Tensor, std: Tensor, k: int, n: int) -> None:
             found + "You used `exp(log_var)` as the standard deviation. It is the variance: use "
             "`exp(log_var / 2)`."
         )
+    if near(std / math.sqrt(12)):
+        raise NotYet(
+            found + "`torch.rand` is uniform on [0, 1]; the noise is normal: `torch.randn`."
+        )
     if near(torch.ones_like(std)):
         raise NotYet(found + "The noise is not scaled: multiply it by `exp(log_var / 2)`.")
     if near(std.sqrt()):

@@ -56,6 +56,9 @@ def slips(values: Tensor, score: Tensor) -> Hints:
         ],
         "You squared f. In E[(f - b)² s²] it enters squared, but after the derivative by b it "
         "does not.": [exact(values**2, score)],
+        "You weighted by the score. In (2.15) it is squared.": [
+            ((f * score).sum(0) - f * score) / (score.sum(0) - score)
+        ],
         "You weighted by the size of the score. The variance holds its square.": [
             exact(values, score.abs().sqrt())
         ],
@@ -79,7 +82,7 @@ def _grid(n_samples: int, mean: float, var: float) -> tuple[Tensor, Tensor]:
     "reparameterization.baseline",
     number="2.4",
     answer="best_baseline",
-    title="The best baseline, from the same draws",
+    title="The best baseline, from the other draws",
 )
 def baseline(answer: object) -> str:
     """Judge `best_baseline(values, score)`: f (S,) and scores (S, D) to baselines (S, D)."""
@@ -103,6 +106,6 @@ def baseline(answer: object) -> str:
     setting = "With f(z) = exp(z), z ~ N(0.5, 0.1) and S = 600, "
     compare(result.double().median(0).values, closed, setting=setting, what="The median", rtol=0.03)
     return (
-        "For f = exp(z) it comes out near exp(m + v/2) (1 + v), as on paper. And since no sample "
-        "is in its own baseline, the estimate stays unbiased."
+        "For f = exp(z) it comes near your result on paper. And since no sample is in its own "
+        "baseline, the estimate stays unbiased."
     )

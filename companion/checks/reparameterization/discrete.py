@@ -85,8 +85,8 @@ def gradient_slips(logits: Tensor, noise: Tensor, temperature: float, weight: Te
         "In the soft coin the temperature divides the logit alone. Divide the sum.": [
             _slope(logits / t - shift) / t
         ],
-        "In the soft coin the noise is not the one that decides z. Write u < π as a comparison "
-        "with the logit: ℓ > log(u / (1 - u)).": [
+        "In the soft coin the noise is not the one that decides z. Solve u < sigmoid(ℓ) for ℓ: x "
+        "is minus what then stands on the other side.": [
             _slope((logits + noise) / t) / t,
             _slope((logits - noise) / t) / t,
             _slope((logits - noise.log()) / t) / t,

@@ -60,11 +60,34 @@ def _require_given_noise(answer: object, f: Function, values: tuple, first: obje
         )
 
 
-def _remark(values: tuple[Tensor, Tensor, Tensor]) -> str:
-    """Return the first sample, for the learner to compare with."""
+class _Recorder:
+    """An integrand that remembers where it was evaluated."""
+
+    def __init__(self, f: Function) -> None:
+        self.f = f
+        self.seen: list[Tensor] = []
+
+    def __call__(self, z: Tensor) -> Tensor:
+        if isinstance(z, Tensor):
+            self.seen.append(z.detach())
+        return self.f(z)
+
+    def saw(self, z: Tensor) -> bool:
+        """Tell whether each sample of z (S, D) was among the arguments."""
+        try:
+            rows = torch.cat([each.reshape(-1, z.shape[1]).to(z) for each in self.seen])
+            return bool(((rows[:, None] - z).abs() < 1e-4).all(-1).any(0).all())
+        except RuntimeError:  # none, of another shape, or a tensor inside of torch.vmap
+            return False
+
+
+def _remark(values: tuple[Tensor, Tensor, Tensor], recorder: _Recorder) -> str:
+    """Return where to look: at z, whose first sample is named, or behind it."""
     mean, log_var, noise = values
-    first = (mean + (log_var / 2).exp() * noise)[0]
-    numbers = ", ".join(f"{value:.4g}" for value in first.tolist())
+    z = mean + (log_var / 2).exp() * noise
+    if recorder.saw(z):
+        return "Your z is right; the slip is after it."
+    numbers = ", ".join(f"{value:.4g}" for value in z[0].tolist())
     return f"The first sample z should be ({numbers}). Is yours?"
 
 
@@ -77,10 +100,11 @@ def _judge(
     for n_samples, seed in ((6, 0), (1, 10)):
         values = inputs(n_samples, seed)
         double = tuple(value.double() for value in values)
-        result = _call(answer, f, values)
+        recorder = _Recorder(f)
+        result = _call(answer, recorder, values)
         _require_given_noise(answer, f, values, result)
-        setting = f"With S = {n_samples} and D = 3, "
-        judge_pair(result, exact(*double), slips(*double), setting=setting, remark=_remark(values))
+        setting, remark = f"With S = {n_samples} and D = 3, ", _remark(values, recorder)
+        judge_pair(result, exact(*double), slips(*double), setting=setting, remark=remark)
 
 
 # --- the pathwise estimator ----------------------------------------------------------------
@@ -188,6 +212,8 @@ def score_slips(mean: Tensor, log_var: Tensor, noise: Tensor) -> dict[str, list[
         ],
         "In the score of the mean, z - mean is divided by the variance, not by the standard "
         "deviation.": [(values * noise, right[1])],
+        "In the score of the mean, noise is (z − mean) / σ already: divide it by σ once more, not "
+        "by σ².": [(values * noise / std**2, right[1])],
         "In the score of the mean, z - mean is divided by the variance. You left the division "
         "out.": [(values * noise * std, right[1])],
         "The sign for `mean` is wrong: where z lies above the mean, log q(z) grows with it.": [

@@ -15,6 +15,8 @@ _SCORE_M, _SCORE_LV = (_Z - _M) / _V, (_EPS**2 - 1) / 2
 _EXACT_M, _EXACT_LV = 3 * _M**2 + 3 * _V, 3 * _M * _V
 
 _PATHWISE_CHAIN = "the chain rule needs dz/d(log v). From z = m + exp(log v / 2) ε, what is it?"
+_STD_IS_V = "v is the variance: the standard deviation is √v = 1/2, so z = -2."
+_Z_BY_V = _M + _V * _EPS
 _OTHER_PARAMETER = "that is the derivative by σ or by v. The parameter is log v."
 
 # For each letter: the right value, then known wrong ones with their hints.
@@ -24,6 +26,9 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
         {
             _F * (_Z - _M) / _STD: "in the score, z - m is divided by the variance, not by the "
             "standard deviation.",
+            _F * _EPS / _V: "noise is (z − m) / σ already: divide it by σ once more, not by σ².",
+            _Z_BY_V**3 * _EPS / _V: _STD_IS_V,
+            _Z_BY_V**3 * _EPS * 1.0: _STD_IS_V,
             -_F * _SCORE_M: "the sign: for z above m, log q(z) grows with m.",
             _SCORE_M: "that is the score alone. Multiply it by f(z).",
             _F * (_Z - _M): "the score is (z - m) / v: you left the division out.",
@@ -39,6 +44,7 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
             _SLOPE * _EPS: "that is the derivative by σ. What is dz/dm?",
             3 * _M**2: "you took the derivative of f at m. Take it at z.",
             -_SLOPE: "the sign: z grows with m.",
+            3 * _Z_BY_V**2: _STD_IS_V,
             _Z**2: "the derivative of z³ has a factor 3.",
             _EXACT_M: "that is the exact derivative, (e). Here one draw of z is asked for.",
         },
@@ -49,6 +55,7 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
             2 * _F * _SCORE_LV: "a one half is missing: log q(z) holds -(log v) / 2 and "
             "-(z - m)² / (2 v).",
             _F * _SCORE_LV / _V: _OTHER_PARAMETER,
+            _Z_BY_V**3 * _SCORE_LV: _STD_IS_V,
             _SCORE_LV: "that is the score alone. Multiply it by f(z).",
             _F * _EPS**2 / 2: "you left out the derivative of the constant in front of the "
             "exponential, -(log v) / 2.",
@@ -67,6 +74,7 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
             _SLOPE * (_Z - _M): "that is (c), or a one half is missing: σ = exp(log v / 2), so "
             "dσ/d(log v) = σ / 2.",
             _SLOPE * _EPS: _OTHER_PARAMETER,
+            3 * _Z_BY_V**2 * (_Z_BY_V - _M) / 2: _STD_IS_V,
             _SLOPE * _STD / 2: "the noise is missing from dz/d(log v).",
             _SLOPE: _PATHWISE_CHAIN,
             -_SLOPE * (_Z - _M) / 2: "dz/d(log v) is (z - m) / 2, and z - m is negative here.",
@@ -80,6 +88,8 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
         {
             3 * _M**2: "that is the derivative of f at m. Average over q: E[z²] is not m².",
             3 * _M**2 + 3 * _STD: "v is the variance, one quarter; you used one half.",
+            3 * _M**2 + 3 * _V**2: "v is the variance already: E[(√v ε)²] = v, not v².",
+            3 * _V: "the derivative of m³ is missing.",
             3 * _M**2 + _V: "in (m + σ ε)³ the term with ε² has the factor 3.",
             _M**3 + 3 * _M * _V: "that is E[f(z)]. Differentiate it by m.",
             _SLOPE: "that is one draw, (b). The exact derivative averages over all draws.",
@@ -90,7 +100,10 @@ ANSWERS: dict[str, tuple[float, dict[float, str]]] = {
         {
             3 * _M: _OTHER_PARAMETER,
             _EXACT_LV / 2: "there is no one half: dv/d(log v) = v.",
-            3 * _M * _STD: "v is the variance, one quarter; you used one half.",
+            3 * _M * _STD: "that is the derivative by log σ, or you used v = 1/2.",
+            3 * _M * _V**2: "v is the variance already: E[(√v ε)²] = v, not v².",
+            _SLOPE * (_Z - _M) / 2: "that is one draw, (d). The exact derivative averages over all "
+            "draws.",
             _M**3 + 3 * _M * _V: "that is E[f(z)]. Differentiate it by log v.",
             _M * _V: "in (m + σ ε)³ the term with ε² has the factor 3.",
             -_EXACT_LV: "the sign: m is negative.",
@@ -154,6 +167,8 @@ def _remark(letter: str, value: object) -> str:
     for wrong, hint in hints.items():
         if near(given, wrong):
             return hint
+    if letter in "ef":
+        return f"{given:.6g} is not it. No draw enters here: differentiate E[z³] = E[(m + √v ε)³]."
     return f"{given:.6g} is not it. Here z = {_Z:g}, f(z) = {_F:g} and f'(z) = {_SLOPE:g}."
 
 

@@ -34,6 +34,7 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
     narrow = weights * Normal(means, stds.sqrt()).log_prob(z[:, None]).exp()
     masses = weights * each.cdf(z[:, None])
     tilted = joint * (z[:, None] - means)
+    bare = joint * stds  # without the factor 1 / std
     return {
         "The sign is wrong: F falls as a mean grows, so z has to move up to keep F(z) = u.": [
             -right
@@ -52,6 +53,13 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
         "You squared the standard deviations where they were not asked for, or took a root.": [
             wide / wide.sum(1, keepdim=True),
             narrow / narrow.sum(1, keepdim=True),
+        ],
+        "The densities lack their factor 1/σ_k; it differs between components.": [
+            bare / bare.sum(1, keepdim=True)
+        ],
+        "The chain rule: dΦ((z − μ)/σ)/dμ has a factor 1/σ.": [
+            bare / joint.sum(1, keepdim=True),
+            -bare / joint.sum(1, keepdim=True),
         ],
         "You used the distribution functions of the components. Their derivative by the mean is "
         "minus a density.": [
@@ -102,4 +110,9 @@ def _judge_far_out(answer: object) -> None:
             "zero there, and 0 / 0 is NaN. Stay with logarithms until after the division."
         )
     wanted = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    compare(result, wanted, setting="At z = 40 and z = -36, ", atol=1e-3)
+    lost = (
+        "At z = 40 every density rounds to zero; the information is lost before you divide. Stay "
+        "with logarithms."
+    )
+    hints = {lost: [0 * wanted]}
+    compare(result, wanted, hints, setting="At z = 40 and z = -36, ", atol=1e-3)

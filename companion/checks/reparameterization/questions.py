@@ -45,7 +45,7 @@ QUIZ = (
             ),
             Option(
                 "Its variance falls, whatever $b$ is",
-                "only up to twice the distance to the best $b$. A baseline far off makes it worse.",
+                "only if $b$ lies between 0 and twice the best $b$. Outside, it rises.",
             ),
         ),
     ),
@@ -92,27 +92,30 @@ QUIZ = (
         ),
     ),
     Question(
-        "$f(z)$ is 1 for $z > 0$ and 0 otherwise, and $q = N(0, 1)$. What do the two estimators "
-        "of the derivative by the mean give on average?",
+        "$f(z) = \\operatorname{ReLU}(z)$, that is, $z$ for $z > 0$ and 0 otherwise, and "
+        "$q = N(0, 1)$. What do the two estimators of the derivative by the mean give on average?",
         (
             Option(
-                "Both give 0.40",
-                "the pathwise estimator uses $f'$, which is zero wherever it exists.",
+                "Neither is defined: $f$ has a kink",
+                "the slope is missing at a single point, which is never drawn. And $f$ does not "
+                "jump there, so the derivative may enter the integral.",
             ),
             Option(
-                "Pathwise 0, score function 0.40",
-                "the exact derivative is the density at 0, $1/\\sqrt{2\\pi} \\approx 0.40$. The "
-                "slope of a step is 0 almost everywhere, so the pathwise estimate misses it.",
+                "Pathwise 0, score function 0.5",
+                "so it would be for a step, whose slope is zero almost everywhere. Here the slope "
+                "is 1 for $z > 0$.",
+            ),
+            Option(
+                "Both give 0.5",
+                "the slope is 1 with probability one half, and 0 otherwise. The score function "
+                "gives $E[\\operatorname{ReLU}(\\epsilon)\\, \\epsilon]$, half of "
+                "$E[\\epsilon^2] = 1$.",
                 right=True,
             ),
             Option(
-                "Both give 0",
-                "shift $q$ to the right, and more of its mass lies above zero: the derivative is "
-                "not 0. The score function sees that from the values of $f$.",
-            ),
-            Option(
-                "Pathwise 0.40, score function 0",
-                "the other way round. Which of the two needs the slope of $f$?",
+                "Pathwise 0.5, score function 0",
+                "both are unbiased here. The score function needs values of $f$ only, and a kink "
+                "does not disturb it.",
             ),
         ),
     ),
@@ -146,8 +149,8 @@ QUIZ = (
         (
             Option(
                 "Forwards a one-hot vector, backwards the gradient of the soft one: biased",
-                "the gradient belongs to another function than the value, so it is not an "
-                "unbiased estimate of the gradient of the expectation.",
+                "the gradient belongs to another function than the value, so in general it is not "
+                "an unbiased estimate of the gradient of the expectation.",
                 right=True,
             ),
             Option(
@@ -175,7 +178,7 @@ QUIZ = (
             ),
             Option(
                 "Its bias grows, its variance falls",
-                "that is what a higher temperature does.",
+                "that is roughly what a higher temperature does.",
             ),
             Option(
                 "Its bias vanishes, its variance grows",

@@ -22,6 +22,7 @@ _B, _D = 1500, 2
 _NOISE = "the noise: how often does z lie below the mean?"
 _GRAPH = "the graph: what does autograd see of the way from `mean` and `log_var` to `z`?"
 _DENSITY = "log q(z): which of its terms want the standard deviation, which the variance?"
+_HALF = "log q(z): one of its two terms is right now. Look at the other."
 
 
 def sizes() -> tuple[Tensor, Tensor]:
@@ -105,6 +106,7 @@ def fix_the_trick(answer: object) -> str:
         lines = "\n".join(f"- {fault}" for fault in faults)
         count = len(faults)
         raise NotYet(f"{count} fault{'s' if count > 1 else ''} left. Look at:\n\n{lines}")
+    _require_fresh_noise(answer, values)
     _judge_noise(*arguments)
     _judge_density(log_q, arguments)
     _judge_graph(answer)
@@ -134,8 +136,9 @@ def _faults(z: object, log_q: object, arguments: tuple[Tensor, Tensor, Tensor]) 
         faults.append(_GRAPH)
     given = as_tensor(log_q, "log q(z)").double()
     wrong = [each.sum(1) for each in _density_of_stub(values, mean, log_var)]
-    if any(given.shape == each.shape and torch.allclose(given, each, 1e-4, 1e-3) for each in wrong):
-        faults.append(_DENSITY)
+    for each, fault in zip(wrong, (_DENSITY, _HALF, _HALF), strict=True):
+        if given.shape == each.shape and torch.allclose(given, each, 1e-4, 1e-3):
+            return [*faults, fault]
     return faults
 
 
@@ -149,6 +152,16 @@ def _require_own_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
                 "The same noise is used more than once. Each entry of z needs noise of its own, "
                 "of the shape of `mean`."
             )
+
+
+def _require_fresh_noise(answer: object, first: Tensor) -> None:
+    """Raise if a second call with the same arguments gives the same z."""
+    mean, log_var = (value.requires_grad_() for value in sizes())
+    second = as_tensor(_two(call_answer(answer, mean=mean, log_var=log_var))[0], "z").double()
+    if second.shape == first.shape and torch.allclose(second, first):
+        raise NotYet(
+            "Two calls gave the same z. Each call needs fresh noise: do not set a seed inside."
+        )
 
 
 def _judge_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
