@@ -6,8 +6,9 @@ from bad_input_models import model
 from torch import nn
 
 from companion import pretrained
+from companion.em import em_step, fit_em
 from companion.metrics import active_units, aggregated_log_prob, cluster_accuracy, kl_decomposition
-from companion.mixture import GaussianMixture, em_step, fit_em
+from companion.mixture import GaussianMixture
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import VampPrior
 from companion.wrappers import DynamicBinarization, KLWarmUp
@@ -45,7 +46,8 @@ CASES = [
      ValueError, "not positive definite"),
     ("NaN in a mean", lambda: made(mean=spoiled(TWO, NAN)), ValueError, "`mean` holds 1 values"),
     ("two dtypes of a mixture", lambda: made(HALF.double()), TypeError, "float64"),
-    ("codes of another size for a mixture", lambda: made().log_prob(X), ValueError, "last axis must have size 2"),
+    ("codes of another size for a mixture", lambda: made().log_prob(X),
+     ValueError, "last axis must have size 2"),
     ("NaN in a code", lambda: made().log_prob(spoiled(CODES, NAN)),
      ValueError, "`z` holds 1 values"),
     ("whole-number codes", lambda: made().responsibilities(LABELS[:, None]),

@@ -17,6 +17,7 @@ import jaxtyping
 import pytest
 
 from companion import (
+    em,
     estimators,
     export,
     gaussian,
@@ -79,6 +80,7 @@ def test_the_table_is_long_and_names_each_case_once():
 @pytest.mark.parametrize(
     "module",
     [
+        em,
         estimators,
         export,
         gaussian,

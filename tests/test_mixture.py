@@ -9,8 +9,9 @@ import torch
 from oracles import assert_same, assert_within, generator, normal
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from companion.em import em_step, fit_em
 from companion.gaussian import DiagonalGaussian
-from companion.mixture import GaussianMixture, em_step, fit_em
+from companion.mixture import GaussianMixture
 
 
 def with_parameters(covariance, **tensors):

@@ -89,8 +89,9 @@ def start(recipe: Recipe, images: Tensor) -> VAE:
     # to them. A normal prior holds the scale of the codes through that time. A VampPrior moves
     # with the encoder: without this line the posteriors of all images become the same, for good.
     mean_image = images.mean(0).flatten().clamp(1e-3, 1 - 1e-3)
+    *_, output_bias = model.decoder.parameters()
     with torch.no_grad():
-        model.decoder.layers[-1].bias.copy_(mean_image.logit())
+        output_bias.copy_(mean_image.logit())
     if isinstance(model.prior, VampPrior):
         # Seeing every 540th image or so, the pseudo-inputs start as a sample of all digits.
         step = len(images) // recipe.architecture["n_components"]
