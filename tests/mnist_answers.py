@@ -47,7 +47,8 @@ def kl_each(mean, log_var):
 
 
 def loss_by_torch(logits, x, mean, log_var):
-    likelihood = Bernoulli(logits=logits).log_prob(x).sum()  # it refuses gray pixels itself
+    # It refuses gray pixels itself. Said aloud: torch.compile switches the default off.
+    likelihood = Bernoulli(logits=logits, validate_args=True).log_prob(x).sum()
     q = Normal(mean, (0.5 * log_var).exp())
     return (kl_divergence(q, Normal(0.0, 1.0)).sum() - likelihood) / len(x)
 

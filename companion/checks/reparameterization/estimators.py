@@ -77,7 +77,7 @@ class _Recorder:
         try:
             rows = torch.cat([each.reshape(-1, z.shape[1]).to(z) for each in self.seen])
             return bool(((rows[:, None] - z).abs() < 1e-4).all(-1).any(0).all())
-        except RuntimeError:  # none, of another shape, or a tensor inside of torch.vmap
+        except (RuntimeError, ValueError):  # none, of another shape, or from inside of torch.vmap
             return False
 
 
