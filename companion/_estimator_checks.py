@@ -47,9 +47,13 @@ def require_baseline(baseline: Any, mean: Tensor) -> tuple[Any, Any]:
     if not isinstance(baseline, tuple):
         require_number(baseline=baseline)
         return baseline, baseline
+    if len(baseline) != 2:
+        raise ValueError(
+            f"`baseline` holds {len(baseline)} parts, but two are expected: "
+            f"Baseline(mean, log_var)."
+        )
     for name, part in zip(("baseline.mean", "baseline.log_var"), baseline, strict=True):
-        require_tensor(**{name: part})
-        require_same_shape(**{"mean": mean, name: part})
+        _require_alike(**{"mean": mean, name: part})
     return baseline
 
 
@@ -60,15 +64,18 @@ def require_inputs(f: Any, mean: Tensor, log_var: Tensor) -> None:
             f"`f` must be a function of samples (S, D), but it is {f!r}. "
             f"Pass the function itself, not its value: f, not f(z)."
         )
-    pair = {"mean": mean, "log_var": log_var}
-    for require in (require_tensor, require_same_shape, require_same_device, require_same_dtype):
-        require(**pair)
-    require_finite(**pair)
+    _require_alike(mean=mean, log_var=log_var)
     if mean.dim() != 1 or mean.numel() == 0:
         raise ValueError(
             f"`mean` has shape {tuple(mean.shape)}, but (D,) with D >= 1 is expected: one Gaussian "
             f"at a time. One number becomes a vector by mean[None], a row of a batch by mean[0]."
         )
+
+
+def _require_alike(**pair: Any) -> None:
+    for require in (require_tensor, require_same_shape, require_same_device, require_same_dtype):
+        require(**pair)
+    require_finite(**pair)
 
 
 def require_logits(logits: Tensor) -> None:

@@ -61,8 +61,7 @@ def em_step(
     """
     _require_codes(z, mixture.dim)
     require_same_dtype(z=z, mean=mixture.mean)
-    if floor != 0:
-        require_positive(floor=floor)
+    _require_floor(floor)
     return _maximize(z, mixture.responsibilities(z), mixture.covariance, floor)
 
 
@@ -108,6 +107,7 @@ def fit_em(
     _require_codes(z)
     require_count(n_components=n_components, max_steps=max_steps)
     require_positive(tolerance=tolerance)
+    _require_floor(floor)
     require_choice(("diagonal", "full"), covariance=covariance)
     require_generator(generator, z.device)
     if n_components > len(z):
@@ -115,7 +115,7 @@ def fit_em(
             f"`n_components` is {n_components}, but there are only {len(z)} codes. "
             f"Pass more codes, or a smaller number of components."
         )
-    mixture = _start(z, n_components, covariance, generator)
+    mixture = _start(z, n_components, covariance, floor, generator)
     curve = [mixture.log_prob(z).mean().item()]
     for _ in range(max_steps):
         mixture = em_step(mixture, z, floor=floor)
@@ -126,8 +126,8 @@ def fit_em(
 
 
 def _maximize(z: Tensor, resp: Tensor, covariance: str, floor: float) -> GaussianMixture:
-    # The tiny number keeps an empty component from a division by zero.
-    counts = resp.sum(0) + 10 * torch.finfo(z.dtype).eps
+    # An empty component is kept from a division by zero; the others are not touched.
+    counts = resp.sum(0).clamp_min(torch.finfo(z.dtype).eps)
     mean = (resp.T @ z) / counts[:, None]
     centered = z[:, None] - mean
     if covariance == "diagonal":
@@ -140,18 +140,27 @@ def _maximize(z: Tensor, resp: Tensor, covariance: str, floor: float) -> Gaussia
 
 
 def _start(
-    z: Tensor, n_components: int, covariance: str, generator: torch.Generator | None
+    z: Tensor,
+    n_components: int,
+    covariance: str,
+    floor: float,
+    generator: torch.Generator | None,
 ) -> GaussianMixture:
     chosen = torch.randint(len(z), (1,), generator=generator, device=z.device)
     for _ in range(n_components - 1):
         distance = (z[:, None] - z[chosen]).square().sum(-1).amin(1)
         distance = distance + torch.finfo(z.dtype).tiny  # equal codes may be drawn twice
         chosen = torch.cat([chosen, torch.multinomial(distance, 1, generator=generator)])
-    variance = z.var(0, correction=0).expand(n_components, -1) + torch.finfo(z.dtype).eps
+    variance = z.var(0, correction=0).expand(n_components, -1) + floor
     if covariance == "full":
         variance = torch.diag_embed(variance)
     weights = z.new_full((n_components,), 1 / n_components)
     return GaussianMixture.from_parameters(weights, z[chosen], variance)
+
+
+def _require_floor(floor: float) -> None:
+    if floor != 0:
+        require_positive(floor=floor)
 
 
 def _require_codes(z: Tensor, dim: int | None = None) -> None:

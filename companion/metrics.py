@@ -15,15 +15,15 @@ from companion import gaussian
 from companion._validate import (
     require_count,
     require_finite,
-    require_last_axis,
+    require_matrix,
     require_positive,
     require_tensor,
 )
 from companion.gaussian import DiagonalGaussian
 from companion.vae import VAE
 
-# Pairs of a sample and a posterior whose densities are held in memory at a time.
-_MAX_PAIRS = 1_000_000
+# Numbers (codes x posteriors x dimensions) that a mixture density holds in memory at a time.
+_MAX_NUMBERS = 1_000_000
 
 
 class Estimate(NamedTuple):
@@ -173,7 +173,7 @@ def aggregated_log_prob(
     """
     q = _posteriors(model, x)
     require_tensor(z=z)
-    require_last_axis(q.mean.shape[1], z=z)
+    require_matrix(None, q.mean.shape[1], z=z)
     require_finite(z=z)
     return _log_mixture(z, q)
 
@@ -222,7 +222,7 @@ def _posteriors(model: VAE, x: Tensor) -> DiagonalGaussian:
 def _log_mixture(z: Tensor, q: DiagonalGaussian) -> Tensor:
     """Log-density of the equal mixture of all rows of q, at the rows of z, in bounded memory."""
     count, dim = q.mean.shape
-    rows = max(1, _MAX_PAIRS // (count * dim))
+    rows = max(1, _MAX_NUMBERS // (count * dim))
     parts = [
         gaussian.log_prob(part[:, None].expand(-1, count, -1), *q).logsumexp(1)
         for part in z.split(rows)

@@ -62,7 +62,8 @@ class GaussianMixture(Prior):
         super().__init__()
         require_count(n_components=n_components, dim=dim)
         require_choice(("diagonal", "full"), covariance=covariance)
-        device = torch.get_default_device() if generator is None else generator.device
+        device = getattr(generator, "device", torch.get_default_device())
+        require_generator(generator, device)
         mean = torch.randn((n_components, dim), generator=generator, device=device)
         self.covariance = covariance
         self.logits = nn.Parameter(mean.new_zeros(n_components))
@@ -202,11 +203,13 @@ class GaussianMixture(Prior):
 
     @outside_autocast
     def _log_density_full(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+        require_finite(mean=self.mean, tril=self.tril)
         # With Sigma = L L', the squared Mahalanobis distance is |L^-1 (z - mu)|^2.
+        # Inverted once per component: one product for each code is faster than one solve.
         identity = torch.eye(self.dim, dtype=self.mean.dtype, device=self.mean.device)
         whiten = torch.linalg.solve_triangular(self._factor(), identity, upper=False)
         centered = z.unsqueeze(-2) - self.mean
-        white = torch.einsum("kij,...kj->...ki", whiten, centered)  # one product per component
+        white = torch.einsum("kij,...kj->...ki", whiten.to(centered), centered)
         half_log_det = self.tril.diagonal(dim1=-2, dim2=-1).sum(-1)
         return -0.5 * (LOG_2PI + white.square()).sum(-1) - half_log_det
 
@@ -215,8 +218,8 @@ def _cholesky(covariance: Tensor) -> Tensor:
     factor, info = torch.linalg.cholesky_ex(covariance)
     if bool(info.any()):
         raise ValueError(
-            f"{int((info != 0).sum())} of the covariances are not positive definite. Symmetrize "
-            f"them, or add a small multiple of the identity (`floor`)."
+            f"{int((info != 0).sum())} of the covariances are not positive definite. Add a "
+            f"small multiple of the identity (`floor`)."
         )
     return factor
 
@@ -245,3 +248,10 @@ def _require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> No
         )
     if covariance.dim() == 2 and bool((covariance <= 0).any()):
         raise ValueError("`covariance` holds variances that are not positive. Add a small floor.")
+    if covariance.dim() == 3:
+        difference = (covariance - covariance.mT).abs().max()
+        if bool(difference > 1e-4 * covariance.abs().max()):
+            raise ValueError(
+                "`covariance` holds matrices that are not symmetric. "
+                "Symmetrize them: (covariance + covariance.mT) / 2."
+            )

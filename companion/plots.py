@@ -1,8 +1,9 @@
 """Figures in one style. Drawing functions take and return `Axes`.
 
 Text and axes are mid-gray and the background is transparent, so that a figure can be read on a
-light and on a dark page. The colors follow Paul Tol's bright scheme, which the color-blind can
-tell apart, with two of them darkened; one method keeps one color in every chapter.
+light and on a dark page. The colors follow Paul Tol's bright scheme, with
+three of them darkened and others added. The color-blind do not tell all pairs apart (not `exact`
+from `kl`), so lines differ in dashes or markers too. One method keeps one color in every chapter.
 """
 
 from collections.abc import Callable, Sequence

@@ -189,6 +189,7 @@ class VampPrior(Prior):
             ValueError: the last axis is not D, or a value is not finite.
         """
         require_tensor(z=z)
+        require_finite(z=z)
         mean, log_var = self.components()
         require_last_axis(mean.shape[1], z=z)
         points = z.unsqueeze(-2).expand(*z.shape[:-1], *mean.shape)

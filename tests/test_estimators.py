@@ -139,6 +139,14 @@ def test_the_optimal_baseline_is_found_and_no_other_is_better():
     assert (best < spread(0.0)).all()
 
 
+@pytest.mark.parametrize("log_var", [-100.0, 80.0])
+def test_the_optimal_baseline_survives_any_variance(log_var):
+    given = torch.zeros(2), torch.full((2,), log_var)
+    best = optimal_baseline(lambda z: 0 * z.sum(-1) + 7, *given, n_samples=9, generator=generator())
+    for part in best:
+        torch.testing.assert_close(part, torch.full((2,), 7.0))
+
+
 def test_a_constant_integrand_with_its_optimal_baseline_has_no_variance():
     def constant(z):
         return 0 * z.sum(-1) + 7

@@ -98,11 +98,16 @@ def test_codes_that_name_their_example_hold_log_n_nats():
     """Posteriors far apart: the code says which of the N examples it came from."""
     means = 100 * torch.arange(8).double()[:, None]
     vae = linear_vae(means, torch.zeros(1).double())
-    information, misfit = kl_decomposition(vae, means, n_samples=50)
+    information, misfit = kl_decomposition(vae, means, n_samples=50, generator=oracles.generator(4))
     assert information.mean == pytest.approx(math.log(8), abs=1e-9)
+    # The 50 codes of one example are no independent examples: the error is that of 8 numbers.
+    by_example = means[:, 0].square() / 2
+    assert misfit.standard_error == pytest.approx(by_example.std().item() / 8**0.5, rel=0.02)
     # And a VAE that ignores its input holds none, whatever the prior.
     same = linear_vae(torch.ones(8, 1).double(), torch.zeros(1).double())
-    information, misfit = kl_decomposition(same, torch.ones(8, 1).double(), n_samples=5_000)
+    information, misfit = kl_decomposition(
+        same, torch.ones(8, 1).double(), n_samples=5_000, generator=oracles.generator(5)
+    )
     assert information.mean == pytest.approx(0, abs=1e-9)
     assert abs(misfit.mean - 0.5) < oracles.SIGMAS * misfit.standard_error
 
@@ -111,8 +116,18 @@ def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
     means, log_var = oracles.normal(30, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
     vae, z = linear_vae(means, log_var), oracles.normal(50, 2, seed=2)
     whole = aggregated_log_prob(vae, means, z)
-    monkeypatch.setattr(metrics, "_MAX_PAIRS", 1)
-    torch.testing.assert_close(aggregated_log_prob(vae, means, z), whole)
+    sizes, log_prob = [], metrics.gaussian.log_prob
+
+    def watched(value, *q):
+        sizes.append(value.numel())
+        return log_prob(value, *q)
+
+    monkeypatch.setattr(metrics.gaussian, "log_prob", watched)
+    for limit, largest in ((1, 30 * 2), (7 * 30 * 2, 7 * 30 * 2)):  # at least one code at a time
+        sizes.clear()
+        monkeypatch.setattr(metrics, "_MAX_NUMBERS", limit)
+        torch.testing.assert_close(aggregated_log_prob(vae, means, z), whole)
+        assert max(sizes) == largest
 
 
 # Clusters

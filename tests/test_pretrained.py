@@ -43,6 +43,13 @@ def test_the_model_loads_ready_for_use(name):
     assert all(weight.isfinite().all() for weight in model.state_dict().values())
 
 
+def test_the_model_goes_where_it_is_asked_and_draws_no_random_numbers():
+    before = torch.get_rng_state()
+    weights = pretrained.load("vae_2d", device="meta").state_dict().values()
+    assert {weight.device.type for weight in weights} == {"meta"}
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def subset_of_mnist(folder):
     """The test images of MNIST as the recipes binarize them, and those of the bound."""
     images = mnist("test", root=folder, download=False).images

@@ -102,3 +102,11 @@ def test_pseudo_inputs_start_where_they_are_put_but_inside_the_range():
     start = torch.tensor([[0.0, 0.3, 1.0, 0.9]])
     prior = VampPrior(MLPEncoder((4,), 2), start)
     torch.testing.assert_close(prior.pseudo_inputs.detach(), torch.tensor([[0.02, 0.3, 0.98, 0.9]]))
+
+
+def test_a_vamp_prior_answers_in_single_precision_under_autocast():
+    prior = VampPrior(MLPEncoder((4,), 2), torch.rand(3, 4))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert prior.log_prob(torch.zeros(3, 2)).dtype == torch.float32
+        assert prior.sample(3).dtype == torch.float32
+        assert {part.dtype for part in prior.components()} == {torch.float32}

@@ -41,6 +41,36 @@ def test_the_figures_have_their_order_and_their_counts(images):
     assert figures == measure(model, images, n_samples=20, n_bounds=50)
 
 
+def test_each_phase_is_fitted_with_its_own_numbers(images, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(vaes, "fit", lambda _model, _images, **options: calls.append(options))
+    train(SMALL._replace(batch_size=50), images, tmp_path, RUN)
+    names = ("epochs", "learning_rate", "batch_size", "seed")
+    found = [tuple(call[name] for name in names) for call in calls]
+    assert found == [(2, 1e-3, 50, 0), (1, 1e-4, 50, 1)]
+
+
+def test_a_model_starts_at_the_mean_image_and_at_training_images(images):
+    model = vaes.start(SMALL, images)
+    mean_image = images.mean(0).flatten().clamp(1e-3, 1 - 1e-3)
+    torch.testing.assert_close(model.decoder.layers[-1].bias.detach().sigmoid(), mean_image)
+    pseudo_inputs = model.prior.pseudo_inputs.detach()
+    torch.testing.assert_close(pseudo_inputs, images[::100].clamp(0.02, 0.98))
+
+
+def test_the_bound_is_measured_on_images_spread_over_the_set(images, monkeypatch):
+    seen = []
+    bound = vaes.importance_weighted_bound
+    monkeypatch.setattr(
+        vaes,
+        "importance_weighted_bound",
+        lambda model, x, *rest, **options: seen.append(x) or bound(model, x, *rest, **options),
+    )
+    measure(vaes.start(SMALL, images).eval(), images, n_samples=2, n_bounds=50)
+    binary = vaes.binarize(images, generator=vaes.generator_for("cpu", vaes.EVALUATION_SEED))
+    assert torch.equal(torch.cat(seen), binary[::8])
+
+
 def test_a_strided_subset_spreads_over_the_whole():
     assert strided(torch.arange(10), 5).tolist() == [0, 2, 4, 6, 8]
     assert strided(torch.arange(10), 10).tolist() == list(range(10))
@@ -48,12 +78,17 @@ def test_a_strided_subset_spreads_over_the_whole():
 
 
 def test_the_command_writes_weights_and_a_card_that_load(images, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "mnist", lambda *_args, **_kwargs: mnist5k("test"))
+    asked = []
+    monkeypatch.setattr(
+        command, "mnist", lambda split, **options: asked.append((split, options)) or mnist5k("test")
+    )
     monkeypatch.setitem(vaes.RECIPES, "vae_2d", SMALL)
     options = ["--out", str(tmp_path), "--checkpoints", str(tmp_path / "c"), "--device", "cpu"]
     sizes = ["--samples", "5", "--bounds", "20"]
     monkeypatch.setattr(sys, "argv", ["recipes", "vae_2d", *options, *sizes])
     command.main()
+    assert [split for split, _ in asked] == ["train", "test"]
+    assert asked[0][1]["exclude_mnist5k"]
     card = json.loads(capsys.readouterr().out)
     assert card["epochs"] == 3
     assert card["sha256"] == pretrained.file_hash(tmp_path / "vae_2d.safetensors")

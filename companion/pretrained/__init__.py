@@ -73,7 +73,8 @@ def load(name: str, *, device: torch.device | str = "cpu") -> VAE:
             f"`{path}` has the hash {found}, but its card says {facts['sha256']}. "
             f"Install the course again, or make the model: python -m companion.recipes {name}."
         )
-    model = build(facts["architecture"])
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+        model = build(facts["architecture"])
     model.load_state_dict(checkpoints.load(path).tensors)
     return model.to(device).eval()
 

@@ -29,7 +29,7 @@ def main() -> None:
     checkpoints.save(path, model.state_dict())
     card = {
         "name": args.name,
-        "recipe": f"python -m companion.recipes {args.name}",
+        "recipe": f"python -m companion.recipes {args.name} --bounds {args.bounds}",
         "architecture": recipe.architecture,
         "data": "MNIST, training images 6,001 to 60,000, binarized afresh at each step",
         "n_images": len(images),
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
         help="where an interrupted training continues",
     )
     parser.add_argument("--samples", type=int, default=5_000, help="S of the bound")
-    parser.add_argument("--bounds", type=int, default=10_000, help="images it is measured on")
+    parser.add_argument("--bounds", type=int, default=2_000, help="images it is measured on")
     return parser.parse_args()
 
 
