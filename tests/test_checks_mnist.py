@@ -146,7 +146,17 @@ def test_batch_loss_beyond_the_table():
             raise ValueError("gray")
         return loss_with(guard=False)(logits, x, mean, log_var)
 
+    def between(low, high):
+        def function(logits, x, mean, log_var):
+            if ((x > low) & (x < high)).any():
+                raise ValueError("gray")
+            return loss_with(guard=False)(logits, x, mean, log_var)
+
+        return function
+
     wrong = {
+        between(0.1, 0.9): "one pixel that is nearly black",
+        between(0, 1): "never divided by 255",
         loss_with(clamped): "In single precision their sigmoid is exactly 0 or",
         loss_with(guard=False): "for gray images yours raises no exception",
         asserting: "raises `AssertionError`",

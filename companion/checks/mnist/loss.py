@@ -167,11 +167,14 @@ def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
 
 def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
     """Judge images that are not binary: one gray pixel in a batch is enough."""
-    all_gray = {**arguments, "x": uniform(0, 1, *arguments["x"].shape, seed=41)}
-    one_gray = {**arguments, "x": arguments["x"].clone()}
-    one_gray["x"][2, 0, 5, 7] = 0.5
-    for what, given in {"gray images": all_gray, "one gray pixel in the batch": one_gray}.items():
-        outcome = call(_outcome_of(answer), **given)
+    cases = {
+        "gray images": uniform(0, 1, *arguments["x"].shape, seed=41),
+        "one gray pixel in the batch": _with_pixel(arguments["x"], 0.5),
+        "one pixel that is nearly black": _with_pixel(arguments["x"], 0.004),
+        "a pixel of 255 (images that were never divided by 255)": _with_pixel(arguments["x"], 255.0),
+    }
+    for what, x in cases.items():
+        outcome = call(_outcome_of(answer), **{**arguments, "x": x})
         if outcome == "nothing":
             raise NotYet(
                 f"Right for binary images, but for {what} yours raises no exception. A Bernoulli "
@@ -180,6 +183,12 @@ def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
             )
         if outcome != "ValueError":
             raise NotYet(f"For {what} your function raises `{outcome}`. Raise a `ValueError`.")
+
+
+def _with_pixel(x: Tensor, value: float) -> Tensor:
+    changed = x.clone()
+    changed[2, 0, 5, 7] = value
+    return changed
 
 
 def _outcome_of(answer: Any) -> Callable[..., str]:
