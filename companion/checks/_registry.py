@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from types import ModuleType
 
@@ -80,10 +81,14 @@ def find(key: str) -> Exercise | None:
 
 
 def all_exercises() -> list[Exercise]:
-    """Return every exercise of the course, chapter by chapter."""
+    """Return every exercise of the course, by its number; those without one come last."""
     for chapter in chapters():
         load(chapter)
-    return list(_exercises.values())
+    return sorted(_exercises.values(), key=_place)
+
+
+def _place(exercise: Exercise) -> tuple[float, ...]:
+    return tuple(float(part) for part in exercise.number.split(".")) if exercise.number else (inf,)
 
 
 def closest(key: str, known: list[str]) -> list[str]:

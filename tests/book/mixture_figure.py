@@ -20,7 +20,7 @@ SLIDERS = {
     "weight": "Weight",
 }
 FLOOR = 0.05**2
-LIMIT = 3.6
+LIMIT = 3.8
 PLACES = ((-1.0, 0.0), (1.0, 0.0), (0.0, 1.2), (0.0, -1.2))
 
 

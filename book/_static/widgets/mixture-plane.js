@@ -6,7 +6,7 @@
     window.CompanionWidgets;
   const { logDensity, widthOf } = mixtureModel;
 
-  const LIMIT = 3.6;
+  const LIMIT = 3.8;
   const GRID = 72;
   const LEVELS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28];
   const TICKS = [-3, -2, -1, 0, 1, 2, 3];

@@ -167,11 +167,12 @@ def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
 
 def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
     """Judge images that are not binary: one gray pixel in a batch is enough."""
+    binary = arguments["x"]
     cases = {
-        "gray images": uniform(0, 1, *arguments["x"].shape, seed=41),
-        "one gray pixel in the batch": _with_pixel(arguments["x"], 0.5),
-        "one pixel that is nearly black": _with_pixel(arguments["x"], 0.004),
-        "a pixel of 255 (images that were never divided by 255)": _with_pixel(arguments["x"], 255.0),
+        "gray images": uniform(0, 1, *binary.shape, seed=41),
+        "one gray pixel in the batch": _with_pixel(binary, 0.5),
+        "one pixel that is nearly black": _with_pixel(binary, 0.004),
+        "a pixel of 255 (images that were never divided by 255)": _with_pixel(binary, 255.0),
     }
     for what, x in cases.items():
         outcome = call(_outcome_of(answer), **{**arguments, "x": x})
