@@ -4,6 +4,7 @@ import re
 
 import pytest
 from mixture_figure import (
+    LIMIT,
     SLIDERS,
     center,
     choose,
@@ -184,7 +185,7 @@ def test_width_keys_stop_at_the_ends(open_page):
 
 def test_mouse_drags_a_knob(open_page):
     page = open_page()
-    unit = frame(page)["size"] / 7.2
+    unit = frame(page)["size"] / (2 * LIMIT)
     mixture = start(3)
     for k, by, mean in [
         (0, (0, 0), [-1, 0]),
@@ -212,7 +213,7 @@ def test_touch_drags_a_knob(open_page):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
 
     at, height = center(page, 0)
-    unit = frame(page)["size"] / 7.2
+    unit = frame(page)["size"] / (2 * LIMIT)
     finger("touchStart", (at, height))
     for step in (0.25, 0.5, 0.75, 1):
         finger("touchMove", (at - step * unit, height - step * unit))
