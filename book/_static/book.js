@@ -2,7 +2,8 @@
 (() => {
   "use strict";
 
-  const SCROLLING = ".bd-article :is(div.math, pre, .output, .pst-scrollable-table-container)";
+  const SCROLLING =
+    ".bd-article :is(div.math, pre, figure, dt, .output, .pst-scrollable-table-container)";
 
   /** Let the keyboard reach what scrolls sideways, and only that. */
   function reachWhatScrolls() {

@@ -142,9 +142,43 @@ def test_figures_stay_transparent(visit):
     assert set(grounds) <= {"rgba(0, 0, 0, 0)"}
 
 
-def test_page_fits_a_phone(visit):
-    """Nothing makes the page wider than the screen; wide things scroll in their own box."""
+@pytest.fixture
+def phone(visit) -> Iterator[Visit]:
+    """The page on a phone, with all that was folded away."""
+    unfold = "document.querySelectorAll('details').forEach(d => d.setAttribute('open', ''))"
+    visit.page.evaluate(unfold)
     visit.page.set_viewport_size(PHONE)
-    width = visit.page.evaluate("document.documentElement.scrollWidth")
+    settled = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+    visit.page.evaluate(settled)
+    yield visit
     visit.page.set_viewport_size(DESKTOP)
+
+
+def test_page_fits_a_phone(phone):
+    """Nothing makes the page wider than the screen; wide things scroll in their own box."""
+    width = phone.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
+
+
+def test_formulas_in_the_text_fit_a_phone(phone):
+    """A formula in a sentence can't scroll, and what leaves its paragraph may not be seen."""
+    script = """all => all.filter(formula => {
+        const box = formula.closest("p, li, td, th, dd, summary, figcaption, h1, h2, h3, div");
+        return formula.getBoundingClientRect().right > box.getBoundingClientRect().right + 2;
+    }).map(formula => formula.textContent)"""
+    assert phone.page.eval_on_selector_all("article mjx-container:not([display])", script) == []
+
+
+def test_figures_can_be_read_on_a_phone(phone):
+    """A plot is at least 480 wide, so that its smallest print is; a grid of digits fits."""
+    widths = "all => all.map(e => [e.className, e.clientWidth, e.closest('figure').clientWidth])"
+    for name, image, box in phone.page.eval_on_selector_all("article figure img", widths):
+        assert image <= box if "image-grid" in name else image >= 480
+
+
+def test_keyboard_reaches_what_scrolls(phone):
+    """Each box that is wider inside than outside can be focused and then scrolled by keys."""
+    script = """all => all.filter(box => box.scrollWidth > box.clientWidth + 1
+        && getComputedStyle(box).overflowX === "auto" && box.tabIndex < 0
+    ).map(box => box.outerHTML.slice(0, 120))"""
+    assert phone.page.eval_on_selector_all("article *", script) == []
