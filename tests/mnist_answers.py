@@ -201,7 +201,7 @@ def path_by_rotation(start, end, n):
 def losses_stub(encode, decode, x, eps):
     mean, log_var = encode(x)
     log_var = F.softplus(log_var)
-    z = mean + (log_var / 2).exp() * eps
+    z = mean + log_var.exp() * eps
     bce = F.binary_cross_entropy_with_logits(decode(z), x)
     kl = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(dim=-1).mean()
     training = bce + kl
@@ -243,7 +243,8 @@ def losses_with(read=lambda raw: raw, bce_scale=1.0, report=lambda bce, kl: bce 
     def losses(encode, decode, x, eps):
         mean, raw = encode(x)
         log_var = read(raw)
-        z = mean + (options.get("z_read", read)(raw) / 2).exp() * eps
+        std = (options.get("z_read", read)(raw) / 2).exp() ** options.get("power", 1)
+        z = mean + std * eps
         bce = F.binary_cross_entropy_with_logits(decode(z), x, reduction="sum") / len(x)
         kl = kl_each(mean, log_var).sum(1).mean()
         return train(bce * bce_scale, kl), report(bce * bce_scale, kl)

@@ -96,12 +96,23 @@ def test_path():
         lambda a, b, n: arc(a, b, steps(n)) * one_angle_sines(a, b): "the sine of the angle is mis",
         lambda a, b, n: arc(a, b, steps(n), torch.tensor([[math.pi / 2]])): "at a right angle",
         lambda a, b, n: arc(a, b, steps(n), F.cosine_similarity(a, b)[:, None]): "the arc cosine.",
+        turned: "You turned a code around",
+        lambda a, b, n: arc(a, b, steps(n), acute(a, b)): "You took the acute angle",
         lambda a, b, n: path_closed(a, b, n) + 0.1: "Every entry is off by the same amount",
         lambda a, b, n: path_closed(a[:1], b[:1], n)[:, 0]: "it should be (5, 4, 6)",
     }
     assert_hints(key, wrong)
     backwards = judge(key, lambda a, b, n: path_closed(b, a, n))
     assert "from the end to the start" in backwards.message
+
+
+def acute(a, b):
+    return F.cosine_similarity(a, b, dim=1).abs().acos()[:, None]
+
+
+def turned(a, b, n):  # as for quaternions
+    sign = torch.where((a * b).sum(1, keepdim=True) < 0, -1.0, 1.0)
+    return arc(a, sign * b, steps(n))
 
 
 def one_angle_sines(a, b):
@@ -142,6 +153,41 @@ def test_path_where_the_angle_is_zero():
     assert judge(key, inside).status == "correct"
 
 
+def test_path_where_the_angle_is_small_or_nearly_pi():
+    def straight_below(limit):
+        def function(a, b, n):
+            narrow = (F.cosine_similarity(a, b) > math.cos(limit))[:, None]
+            return torch.where(narrow, straight(a, b, n), path_closed(a, b, n))
+
+        return function
+
+    def by_the_sine(a, b, n):  # takes codes at an angle near pi for parallel ones
+        narrow = (F.cosine_similarity(a, b).abs() > 0.99)[:, None]
+        return torch.where(narrow, straight(a, b, n), path_closed(a, b, n))
+
+    wrong = {
+        straight_below(0.4): "For codes at an angle of 0.3, your path differs",
+        by_the_sine: "For nearly opposite codes, your path differs",
+        lambda a, b, n: path_with_cosine_inside(a, b, n, 0.9): "for equal codes the path is off",
+    }
+    assert_hints("mnist.path", wrong)
+    assert judge("mnist.path", straight_below(0.03)).status == "correct"
+    inside = lambda a, b, n: path_with_cosine_inside(a, b, n, 0.9999)  # noqa: E731
+    assert judge("mnist.path", inside).status == "correct"
+
+
+def path_with_cosine_inside(a, b, n, limit):
+    return arc(a, b, steps(n), F.cosine_similarity(a, b).clamp(-limit, limit).acos()[:, None])
+
+
+def test_path_of_single_vectors_names_the_axis():
+    def in_a_loop(a, b, n):
+        angles = [F.cosine_similarity(u, v).acos() for u, v in zip(a, b, strict=True)]
+        return arc(a, b, steps(n), torch.stack(angles)[:, None])
+
+    assert "vectors, say `dim=0`" in " ".join(judge("mnist.path", in_a_loop).message.split())
+
+
 def test_no_two_slips_of_the_path_look_alike():
     start, end = path.uniform(-2, 2, 4, 6, seed=70), path.uniform(-2, 2, 4, 6, seed=71)
     right = path_in_a_loop(start, end, 5)
@@ -163,6 +209,7 @@ def test_repair():
     softplus = {"read": F.softplus}
     wrong = {
         losses_with(**softplus): "which values the log-variance can take",
+        losses_with(power=2): "what multiplies the noise",
         losses_with(bce_scale=1 / 784): "how the cross-entropy is reduced",
         losses_with(report=kl_only): "what the second number tells",
         losses_with(report=lambda bce, kl: -bce - kl): "The second number is the ELBO",
@@ -176,6 +223,7 @@ def test_repair():
         losses_with(train=kl_only): "is the KL divergence alone.",
         losses_with(z_read=F.softplus): "different variances",
         losses_with(z_read=lambda raw: 2 * F.softplus(raw).log()): "different variances",
+        losses_with(power=3): "The training loss is",
         losses_with(train=lambda bce, kl: bce + kl + 1): "The training loss is",
         lambda *a: losses_fixed(*a)[0]: "Return two numbers",
         lambda *a: (losses_fixed(*a)[0], ...): "still the placeholder",
@@ -195,13 +243,14 @@ def assert_hints_but(key, pairs, shared):
 def test_repair_names_every_fault_that_is_left():
     options = {
         "which values the log-variance can take": {"read": F.softplus},
+        "what multiplies the noise": {"power": 2},
         "how the cross-entropy is reduced": {"bce_scale": 1 / 784},
         "what the second number tells": {"report": lambda bce, kl: kl},
     }
     seen = set()
-    for chosen in product([False, True], repeat=3):
+    for chosen in product([False, True], repeat=4):
         left = [name for name, on in zip(options, chosen, strict=True) if on]
-        if len(left) not in (1, 2):
+        if len(left) not in (1, 2, 3):
             continue
         answer = losses_with(**{k: v for name in left for k, v in options[name].items()})
         message = judge("mnist.repair", answer).message
@@ -209,7 +258,7 @@ def test_repair_names_every_fault_that_is_left():
         for name in options:
             assert (name in message) == (name in left)
         seen.add(message)
-    assert len(seen) == 6
+    assert len(seen) == 14
 
 
 def test_repair_names_faults_beside_another_reading():
@@ -254,63 +303,79 @@ def test_log_normalizer():
     assert_hints(key, wrong)
 
 
+def normalizer_switching(reach, order=3, closed=None):
+    """A series within `reach`, and beyond it the closed form."""
+
+    def function(x):
+        near = x.abs() < reach
+        safe = torch.where(near, 1.0, x)
+        terms = [x / 2, x**2 / 24, -(x**4) / 2880][:order]
+        return torch.where(near, sum(terms), (closed or closed_form)(safe))
+
+    return function
+
+
+def closed_form(x):
+    return (-torch.expm1(-x.abs()) / x.abs()).log() + x.clamp(min=0)
+
+
 def test_log_normalizer_where_the_formula_breaks():
     key = "mnist.log_normalizer"
 
     def naive(x):
         return ((x.exp() - 1) / x).log()
 
-    def naive_but_zero(x):
-        safe = torch.where(x == 0, 1.0, x)
-        return torch.where(x == 0, x / 2, ((safe.exp() - 1) / safe).log())
-
-    def wide(order, reach):
-        def function(x):
-            series = x / 2 + (x**2 / 24 if order > 1 else 0)
-            return torch.where(x.abs() < reach, series, normalizer_even(x))
-
-        return function
+    def log1p_of_exp(x):
+        return torch.log1p(-torch.exp(-x.abs())) - x.abs().log() + x.clamp(min=0)
 
     def overflows(x):
-        safe = torch.where(x.abs() < 0.05, 1.0, x)
-        series = x / 2 + x**2 / 24 - x**4 / 2880
-        return torch.where(x.abs() < 0.05, series, (safe.expm1() / safe).log())
-
-    def clamped(x):
-        return overflows(x.clamp(-80, 80))
+        return (x.expm1() / x).log()
 
     def unsafe_where(x):
         series = x / 2 + x**2 / 24 - x**4 / 2880
-        return torch.where(x.abs() < 0.1, series, (x / 2) + even(x))
+        return torch.where(x.abs() < 0.1, series, closed_form(x))
 
-    def even(x):
-        t = x.abs() / 2
-        return t + (-torch.expm1(-2 * t)).log() - (2 * t).log()
-
-    def noisy_gradient(x):
-        safe = torch.where(x == 0, 1.0, x)
-        size = safe.abs()
-        exact = (-torch.expm1(-size) / size).log() + safe.clamp(min=0)
-        return torch.where(x == 0, x / 2, exact)
-
-    def zero_gradient(x):
+    def zero(x):
         return torch.where(x == 0, 0.0, normalizer_even(x))
+
+    def flat(x):
+        return torch.where((x != 0) & (x.abs() < 1e-5), 0 * x, normalizer_even(x))
 
     wrong = {
         naive: "at a logit of 0 (here 0) the value is nan: the formula divides 0 by 0",
-        naive_but_zero: "for logits near 0",
-        wide(1, 0.35): "between 0.001 and 0.5 the value is inexact",
-        overflows: "`exp` overflows at 89",
-        clamped: "a clamp, or a small number added",
+        closed_form: "at a logit of 0 (here 0) the value is nan",
+        normalizer_switching(
+            1e-12, closed=naive
+        ): "for logits near 0 (here 1e-08) the value is -inf",
+        normalizer_switching(1e-5, closed=naive): "for logits near 0 the value is inexact",
+        normalizer_switching(1e-4, closed=log1p_of_exp): "for logits near 0 the value is inexact",
+        normalizer_switching(2e-3, closed=log1p_of_exp): "near 0 the gradient is inexact",
+        normalizer_switching(1e-6): "for logits near 0 the gradient is inexact",
+        normalizer_switching(2e-5): "Let the series take over at a larger logit",
+        normalizer_switching(0.35, order=1): "between 0.01 and 1.5 the value is inexact",
+        normalizer_switching(1.4, order=2): "a series with few terms is exact only",
+        normalizer_switching(0.015, order=1): "1.5 the gradient is inexact",
+        normalizer_switching(2.4, order=3): "a series reaches too far",
+        normalizer_switching(0.05, closed=overflows): "`exp` overflows at 89",
+        lambda x: normalizer_switching(0.05, closed=overflows)(x.clamp(-80, 80)): "a clamp, or a",
         unsafe_where: "both branches are computed",
-        noisy_gradient: "difference of two large numbers",
-        zero_gradient: "at a logit of 0: the gradient",
+        zero: "at a logit of 0 the gradient is inexact. At 0 it is 0 and should be 0.5",
+        flat: "Something is constant",
         lambda x: -ContinuousBernoulli(logits=x).log_prob(0 * x): "`torch.distributions.Cont",
         lambda x: normalizer_even(x).detach(): "no gradient",
     }
-    assert_hints(key, wrong)
-    assert judge(key, wide(2, 0.01)).status == "correct"
-    assert judge(key, lambda x: wide(1, 1e-3)(x.double())).status == "correct"
+    pairs = [pair for pair in wrong.items() if pair[0] is not closed_form]  # naive's message
+    assert_hints(key, pairs)
+    assert judge(key, closed_form).message == judge(key, naive).message
+
+
+def test_log_normalizer_accepts_any_sensible_switch():
+    accepted = {(3, 2e-4), (3, 1e-3), (3, 0.1), (3, 0.5), (2, 2e-4), (2, 0.05), (2, 0.4), (1, 0.01)}
+    for order, reach in sorted(accepted):
+        verdict = judge("mnist.log_normalizer", normalizer_switching(reach, order))
+        assert verdict.status == "correct", f"{order} terms below {reach}:\n{verdict}"
+    in_float64 = lambda x: normalizer_switching(1e-3, 1)(x.double())  # noqa: E731
+    assert judge("mnist.log_normalizer", in_float64).status == "correct"
 
 
 @pytest.mark.parametrize("offset", [1e-8, 1e-6, 1e-4])
@@ -332,5 +397,5 @@ def test_the_key_of_log_normalizer_agrees_with_quadrature():
 
 
 def test_no_two_slips_of_the_normalizer_look_alike():
-    logits = torch.tensor([[-6.0, -2.5, -1.0, -0.4], [0.7, 1.8, 3.0, 5.5]]).double()
+    logits = normalizer._MODERATE.double()
     assert_distinct(normalizer_by_quadrature(logits), normalizer._slips(logits))

@@ -40,12 +40,11 @@ def test_quiz_transposed_convolution():
     def text(size):
         return f"${size} \\times {size}$"
 
-    assert right_option("transposed convolution") == text(size_by_a_layer(7, 3, 2, 1, 0, 1))
+    assert right_option("transposed convolution") == text(size_by_a_layer(6, 5, 2, 1, 0, 1))
     others = options("transposed convolution")
-    assert text(size_by_a_layer(7, 3, 2, 1, 1, 1)) in others  # with an output padding
-    assert text(size_by_a_layer(7, 4, 2, 1, 0, 1)) in others  # with kernel 4
-    assert text(size_by_a_layer(7, 3, 2, 0, 0, 1)) in others  # without padding
-    ordinary = F.conv1d(torch.zeros(1, 1, 7), torch.zeros(1, 1, 3), stride=2, padding=1)
+    assert text(size_by_a_layer(6, 4, 2, 1, 0, 1)) in others  # doubled
+    assert text(size_by_a_layer(6, 5, 2, 0, 0, 1)) in others  # without padding
+    ordinary = F.conv1d(torch.zeros(1, 1, 6), torch.zeros(1, 1, 5), stride=2, padding=1)
     assert text(ordinary.shape[-1]) in others
 
 

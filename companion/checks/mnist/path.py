@@ -24,6 +24,10 @@ def _arc(start: Tensor, end: Tensor, angle: Tensor, steps: Tensor) -> Tensor:
     return ((1 - t) * angle).sin() / angle.sin() * start + (t * angle).sin() / angle.sin() * end
 
 
+def _acute(angle: Tensor) -> Tensor:
+    return torch.minimum(angle, math.pi - angle)
+
+
 def _steps(n: int) -> Tensor:
     return torch.arange(n, dtype=torch.float64) / (n - 1)
 
@@ -90,6 +94,13 @@ def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
         "Your weights are right only for codes at a right angle. Measure the angle.": [
             (t * math.pi / 2).cos() * start + (t * math.pi / 2).sin() * end
         ],
+        "You turned a code around where the angle is obtuse. That is done for rotations, where q "
+        "and -q are the same. Codes of opposite sign are different pictures.": [
+            _arc(torch.where(dot < 0, -start, start), end, _acute(angle), steps),
+            _arc(start, torch.where(dot < 0, -end, end), _acute(angle), steps),
+        ],
+        "You took the acute angle where the codes are at an obtuse one: is there an `abs`, or a "
+        "`clamp` at 0? The cosine may be negative.": [_arc(start, end, _acute(angle), steps)],
         "You used the cosine of the angle in place of the angle: take the arc cosine.": [
             _arc(start, end, angle.cos(), steps)
         ],
@@ -105,11 +116,12 @@ def path(answer: object) -> str:
         end = uniform(-2, 2, size, n_latent, seed=seed + 1)
         double = start.double(), end.double()
         expected = _arc(*double, _angle(*double), _steps(n))
-        result = call(answer, start=start, end=end, n=n)
+        result = _call(answer, start, end, n)
         setting = f"With n = {n}, B = {size} and D = {n_latent}, "
         slips = _slips(*double, n)
         compare(result, expected, slips, what="Your path", setting=setting)
     _judge_parallel(answer)
+    _judge_narrow_and_wide(answer)
     return (
         "It starts and ends where it should, and where the two codes point in the same direction "
         "it becomes the straight line."
@@ -121,19 +133,60 @@ def _judge_parallel(answer: object) -> None:
     start = uniform(-2, 2, 30, 7, seed=95)  # enough for roundings both ways
     for name, factor in {"equal codes": 1.0, "codes in the same direction": 1.7}.items():
         end = factor * start
-        result = as_tensor(call(answer, start=start, end=end, n=4)).double()
+        result = as_tensor(_call(answer, start, end, 4)).double()
         t = _steps(4)[:, None, None]
         line = (1 - t) * start.double() + t * end.double()
         if result.shape == line.shape and result.isnan().any():
             raise NotYet(
                 f"Right for most codes, but for {name} the path holds NaN. The sine of the angle "
-                "is 0 there, and a cosine rounded to more than 1 has no arc cosine. The limit of "
-                "the weights is 1 - t and t."
+                "is 0 there, and a cosine rounded to more than 1 has no arc cosine. What do the "
+                "two weights tend to as the angle goes to 0?"
             )
         if result.shape == line.shape and not torch.allclose(result, line, atol=1e-3):
             raise NotYet(
                 f"Right for most codes, but for {name} the path is off by up to "
-                f"{(result - line).abs().max():.3g}. As the angle goes to 0, the weights go to "
-                "1 - t and t."
+                f"{(result - line).abs().max():.3g}. What do the two weights tend to as the angle "
+                "goes to 0? (And what becomes of them if the cosine is rounded?)"
             )
         compare(result, line, what="Your path", setting=f"For {name}, ", atol=2e-3)
+
+
+def _judge_narrow_and_wide(answer: object) -> None:
+    """Judge nearly parallel and nearly opposite codes, where the formula holds as it stands."""
+    for name, angle, remark in _EXTREMES:
+        start, other = uniform(-2, 2, 9, 7, seed=96), uniform(-2, 2, 9, 7, seed=97)
+        unit = _unit(start.double())
+        normal = _unit(other.double() - (other.double() * unit).sum(-1, keepdim=True) * unit)
+        end = (3 * (math.cos(angle) * unit + math.sin(angle) * normal)).float()
+        double = start.double(), end.double()
+        expected = _arc(*double, _angle(*double), _steps(5))
+        setting = f"For {name}, "
+        result = _call(answer, start, end, 5)
+        compare(result, expected, what="Your path", setting=setting, atol=5e-3, remark=remark)
+
+
+_EXTREMES = (
+    (
+        "codes at an angle of 0.3",
+        0.3,
+        "The straight line is the limit at an angle of 0. Here the arc still differs from it.",
+    ),
+    (
+        "nearly opposite codes",
+        math.pi - 0.1,
+        "The sine of the angle is small there, and the angle is not. Is a guard meant for angles "
+        "near 0 at work, or is the angle cut off?",
+    ),
+)
+
+
+def _call(answer: object, start: Tensor, end: Tensor, n: int) -> object:
+    try:
+        return call(answer, start=start, end=end, n=n)
+    except NotYet as reason:
+        if "Dimension out of range" not in str(reason):
+            raise
+        raise NotYet(
+            f"{reason}\n\n`cosine_similarity` works along `dim=1` unless told otherwise. For two "
+            "vectors, say `dim=0`."
+        ) from None

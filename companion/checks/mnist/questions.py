@@ -48,18 +48,18 @@ QUIZ = (
         ),
     ),
     Question(
-        "A transposed convolution with kernel 3, stride 2, padding 1 and no output padding gets "
-        "an image of $7 \\times 7$. How large is its output?",
+        "A transposed convolution with kernel 5, stride 2, padding 1 and no output padding gets "
+        "an image of $6 \\times 6$. How large is its output?",
         (
             Option(
-                "$14 \\times 14$",
-                "that takes an output padding of 1, or kernel 4. With kernel 3 the last input "
-                "ends one pixel short.",
+                "$12 \\times 12$",
+                "stride 2 doubles the size only if the kernel is 2 larger than both paddings "
+                "together. Here it is 3 larger.",
             ),
             Option(
                 "$13 \\times 13$",
-                "six steps of 2, plus 3 for the kernel, minus 1 at both ends: "
-                "$6 \\cdot 2 + 3 - 2 = 13$.",
+                "five steps of 2, plus 5 for the kernel, minus 1 at both ends: "
+                "$5 \\cdot 2 + 5 - 2 = 13$.",
                 right=True,
             ),
             Option(
@@ -67,7 +67,7 @@ QUIZ = (
                 "that is the size before the padding crops one pixel at both ends.",
             ),
             Option(
-                "$4 \\times 4$",
+                "$2 \\times 2$",
                 "that is the ordinary convolution with the same numbers; it shrinks.",
             ),
         ),
@@ -108,8 +108,9 @@ QUIZ = (
             ),
             Option(
                 "By a factor of four",
-                "the exponent is the squared error divided by the variance. Both fall alike, and "
-                "the exponent stays.",
+                "a factor on the error is a summand on the log-likelihood, which holds only the "
+                "error's logarithm: the exponent is the error divided by the variance, and both "
+                "fall alike.",
             ),
             Option(
                 "By 0.69 nats",
@@ -128,13 +129,13 @@ QUIZ = (
         (
             Option(
                 "Model A: a higher bound is better",
-                "it would be, on the same data. These are a density over gray values and a "
-                "probability of binary ones: even their units differ.",
+                "only for the same data. A's number is a density, and would be another one if gray "
+                "values ran from 0 to 255. So its height says nothing against B.",
             ),
             Option(
                 "Model B: a positive ELBO must be an error",
-                "a probability is at most 1, a density may be larger. A pixel that is surely "
-                "black has a log-density above 0.",
+                "A's number is no error: it is a density, and a density may exceed 1. It does "
+                "where a pixel is surely black. Nor does B's lower number say anything for B.",
             ),
             Option(
                 "The two numbers can't be compared",

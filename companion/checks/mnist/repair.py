@@ -25,6 +25,7 @@ from companion.checks.authoring import (
 
 # What is left is named, not explained: finding it is the exercise.
 _SOFTPLUS = "which values the log-variance can take."
+_NOISE = "what multiplies the noise."
 _PIXELS = "how the cross-entropy is reduced."
 _REPORT = "what the second number tells about the reconstructions."
 _B, _D, _SIZE = 6, 3, 28
@@ -93,9 +94,9 @@ def repair(answer: object) -> str:
     compare(reported, right, report_slips, what="The second number", atol=1e-3)
     _judge_gradients(answer, setup, _READINGS[reading])
     if reading == "log-variance":
-        return "All three faults are gone, and each of them would have trained without a complaint."
+        return "All four faults are gone, and each of them would have trained without a complaint."
     return (
-        f"All three faults are gone. You kept `softplus` and read its output as the {reading}, "
+        f"All four faults are gone. You kept `softplus` and read its output as the {reading}, "
         "which is positive: that is right, too."
     )
 
@@ -123,11 +124,13 @@ def _name_faults(training: Tensor, reported: Tensor, setup: Setup) -> None:
     """Raise NotYet, or NotAttempted, if some of the original faults and nothing else is left."""
     mean, raw = setup.mean.double(), setup.raw.double()
     readings = [(False, read) for read in _READINGS.values()] + [(True, F.softplus)]
-    for (softplus, read), pixels, report in product(readings, [False, True], [False, True]):
-        bce, kl = setup.parts(mean, read(raw))
+    yes_no = [False, True]
+    for (softplus, read), noise, pixels, report in product(readings, yes_no, yes_no, yes_no):
+        log_var = read(raw)
+        bce, kl = setup.parts(mean, 2 * log_var if noise else log_var, log_var)
         bce = bce / (_SIZE * _SIZE) if pixels else bce
         total, kl_mean = (bce + kl.sum(1)).mean(), kl.sum(1).mean()
-        chosen = {_SOFTPLUS: softplus, _PIXELS: pixels, _REPORT: report}
+        chosen = {_SOFTPLUS: softplus, _NOISE: noise, _PIXELS: pixels, _REPORT: report}
         faults = [f"- {name}" for name, left in chosen.items() if left]
         if not faults or not (
             _near(training, total) and _near(reported, kl_mean if report else total)
@@ -135,7 +138,8 @@ def _name_faults(training: Tensor, reported: Tensor, setup: Setup) -> None:
             continue
         if len(faults) == len(chosen):
             raise NotAttempted(
-                "All three faults are still there. A start: how small can sigma become?"
+                "It is still as it stands in the text. A start: for one image and one latent "
+                "dimension, write down by hand what each line should give."
             )
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise NotYet(f"{count} left. Look at:\n\n" + "\n".join(faults))

@@ -18,8 +18,9 @@ from companion.checks.authoring import (
 )
 
 
-def _floor_slips(mse: Tensor, floor: float) -> Hints:
+def _floor_slips(square: Tensor, floor: float) -> Hints:
     """Return what comes out when the floor is misused."""
+    mse = square.mean(0)
     return {
         "You ignored the floor. No variance may lie below it.": mse,
         "You added the floor. A variance that is above it already needs no more.": mse + floor,
@@ -29,6 +30,8 @@ def _floor_slips(mse: Tensor, floor: float) -> Hints:
             mse.clamp(min=floor**2),
             mse.sqrt().clamp(min=floor) ** 2,
         ],
+        "You raised every single squared error to the floor. Average over the pictures first: the "
+        "floor is one of the variances.": square.clamp(min=floor).mean(0),
         "You set all variances to the floor. It binds only where the mean squared error lies "
         "below it.": torch.full_like(mse, floor),
     }
@@ -77,7 +80,7 @@ def _var_slips(x: Tensor, output: Tensor, floor: float) -> Hints:
     slips: dict[str, list[Tensor]] = {
         hint: [*values, *map(above, values)] for hint, values in each.items()
     }
-    return {**slips, **_floor_slips(mse, floor)}
+    return {**slips, **_floor_slips(square, floor)}
 
 
 def _likelihood(x: Tensor, output: Tensor, var: Tensor) -> Tensor:
@@ -97,6 +100,9 @@ def _likelihood_slips(x: Tensor, output: Tensor, var: Tensor) -> Hints:
         - 0.5 * n_pixels,
         "Your second result lacks the constant: half of log(2 pi) for every pixel.": right
         + constant,
+        "Your second result counts the constant, half of log(2 pi), once. Every pixel has it.": (
+            right + constant - 0.5 * math.log(2 * math.pi)
+        ),
         "You left out the exponent. At the best variance the squared errors do not vanish.": right
         + fit,
         "The exponent has the wrong sign.": right + 2 * fit,
