@@ -1,9 +1,10 @@
 """A progress bar for people, and silence for machines."""
 
-import builtins
 import sys
 
 from tqdm.std import tqdm
+
+from companion._shell import running_shell
 
 
 def epoch_bar(done: int, epochs: int, *, enabled: bool) -> "tqdm[int]":
@@ -28,8 +29,7 @@ def somebody_watches() -> bool:
     The programs that execute a notebook for a book or a test tell the kernel that nobody can
     answer `input()`; Jupyter, Colab and editors tell it that somebody can.
     """
-    shell = getattr(builtins, "get_ipython", lambda: None)()
-    kernel = getattr(shell, "kernel", None)
+    kernel = getattr(running_shell(), "kernel", None)
     if kernel is None:
         return sys.stdout is not None and sys.stdout.isatty()
     return bool(getattr(kernel, "_allow_stdin", True))

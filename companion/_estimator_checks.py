@@ -8,6 +8,7 @@ from torch import Tensor
 
 from companion._validate import (
     require_finite,
+    require_function,
     require_number,
     require_same_device,
     require_same_dtype,
@@ -59,11 +60,7 @@ def require_baseline(baseline: Any, mean: Tensor) -> tuple[Any, Any]:
 
 def require_inputs(f: Any, mean: Tensor, log_var: Tensor) -> None:
     """Raise unless f is a function, and mean and log_var are a Gaussian of shape (D,)."""
-    if not callable(f):
-        raise TypeError(
-            f"`f` must be a function of samples (S, D), but it is {f!r}. "
-            f"Pass the function itself, not its value: f, not f(z)."
-        )
+    require_function(f=f)
     _require_alike(mean=mean, log_var=log_var)
     if mean.dim() != 1 or mean.numel() == 0:
         raise ValueError(

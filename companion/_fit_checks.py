@@ -7,7 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion._validate import require_count, require_finite, require_positive
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_function,
+    require_module,
+    require_positive,
+)
 
 
 def whole_number(number: Any) -> int:
@@ -41,8 +47,10 @@ def usable_device(device: torch.device | str) -> torch.device:
         ) from error
 
 
-def check_settings(epochs: Any, batch_size: Any, learning_rate: Any, seed: Any) -> None:
-    """Raise unless the numbers are in range."""
+def check_settings(loss: Any, epochs: Any, batch_size: Any, learning_rate: Any, seed: Any) -> None:
+    """Raise unless the loss is a function or None, and the numbers are in range."""
+    if loss is not None:
+        require_function(loss=loss)
     require_count(epochs=epochs, batch_size=batch_size)
     require_positive(learning_rate=learning_rate)
     whole_number(seed)
@@ -50,11 +58,7 @@ def check_settings(epochs: Any, batch_size: Any, learning_rate: Any, seed: Any) 
 
 def trainable_parameters(model: Any) -> list[nn.Parameter]:
     """Return the parameters that require gradients, or raise if there is none."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"`model` must be a torch.nn.Module, but it is a {type(model).__name__}. "
-            f"Put the function into the forward method of a module."
-        )
+    require_module(model=model)
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     if not trainable:
         raise ValueError(

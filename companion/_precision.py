@@ -1,5 +1,6 @@
-"""Densities stay outside autocast: half precision is for networks."""
+"""The precision of densities: half precision is for networks, and float32 must not overflow."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
@@ -28,3 +29,14 @@ def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """Convert half precision, in which networks may answer under autocast, to float32."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def inverse_std(log_var: Tensor) -> Tensor:
+    """Return exp(-log_var / 2), as large as the dtype allows but finite.
+
+    In float32 it would be infinite for a log-variance below -177, and at the mean, where the
+    deviation is zero, 0 * inf would turn a density and its gradient into NaN.
+    """
+    numbers = torch.finfo(log_var.dtype)
+    largest = math.log(numbers.max) * (1 - numbers.eps)  # the rounding of exp stays below, too
+    return (-log_var / 2).clamp_max(largest).exp()

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,17 @@ _KIND = "companion.training.fit"
 _TOLERANCE = 1e-3
 
 Curves = dict[str, dict[str, list[float]]]
+
+
+class _State(NamedTuple):
+    """What a file of `SavedRun` holds."""
+
+    epochs: int
+    settings: dict[str, Any]
+    curves: Curves
+    weights: dict[str, Tensor]
+    moments: dict[int, dict[str, Tensor]]
+    first_loss: list[float]
 
 
 class SavedRun:
@@ -95,19 +106,22 @@ class SavedRun:
         if not self.path.exists():
             self.save()
             return 0
-        tensors, metadata = checkpoints.load(self.path)
-        self._check_settings(metadata, epochs)
-        self._load_weights(tensors)
-        self._restore_optimizer(_below("adam.", tensors))
-        for part, names in metadata["curves"].items():
-            for name in names:
-                self.curves[part][name] = tensors[f"curve.{part}.{name}"].tolist()
-        return int(metadata["epochs"])
+        state = _read(self.path)
+        self._check_settings(state, epochs)
+        self._load_weights(state)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state.moments, "param_groups": groups})
+        for part, curves in state.curves.items():
+            self.curves[part].update(curves)
+        return state.epochs
 
-    def _load_weights(self, tensors: dict[str, Tensor]) -> None:
+    def _load_weights(self, state: _State) -> None:
         before = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(_below("model.", tensors))
-        saved, scale = tensors["first_loss"].tolist()
+        if state.weights.keys() != before.keys():
+            names = ", ".join(sorted(state.weights.keys() ^ before.keys()))
+            self._refuse(f"with other weights than the model has ({names})")
+        self.model.load_state_dict(state.weights)
+        saved, scale = state.first_loss
         now = self.first_loss()[0].item()
         if not _same_loss(saved, now, scale):
             self.model.load_state_dict(before)
@@ -117,32 +131,57 @@ class SavedRun:
                 f"torch's global generator: pass `generator` to every draw"
             )
 
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-    def _check_settings(self, metadata: dict[str, Any], epochs: int) -> None:
-        if metadata.get("kind") != _KIND:
-            raise ValueError(
-                f"`{self.path}` was not written by fit, so fit cannot continue from it, and does "
-                f"not overwrite it. Name another file in Run(checkpoint=...)."
-            )
+    def _check_settings(self, state: _State, epochs: int) -> None:
         for name, now in self.settings.items():
-            saved = metadata["settings"].get(name)
+            saved = state.settings.get(name)
             if saved != now:
                 self._refuse(f"with {name} = {saved}, but now {name} = {now}")
-        if metadata["epochs"] > epochs:
-            self._refuse(f"after {metadata['epochs']} epochs, but now epochs = {epochs}")
+        if state.epochs > epochs:
+            self._refuse(f"after {state.epochs} epochs, but now epochs = {epochs}")
 
     def _refuse(self, difference: str) -> None:
         raise ValueError(
             f"The checkpoint `{self.path}` was saved {difference}. Undo the change to continue "
             f"that run. To begin a new one, delete the file or name another."
         )
+
+
+def _read(path: Path) -> _State:
+    tensors, metadata = checkpoints.load(path)
+    if metadata.get("kind") != _KIND:
+        raise ValueError(
+            f"`{path}` was not written by fit, so fit cannot continue from it, and does "
+            f"not overwrite it. Name another file in Run(checkpoint=...)."
+        )
+    try:
+        return _State(
+            epochs=int(metadata["epochs"]),
+            settings=dict(metadata["settings"]),
+            curves=_curves(tensors, metadata["curves"]),
+            weights=_below("model.", tensors),
+            moments=_moments(_below("adam.", tensors)),
+            first_loss=[tensors["first_loss"][i].item() for i in range(2)],
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The checkpoint `{path}` has an entry that this version of fit does not know, or "
+            f"lacks one ({error!r}). Delete the file or name another in Run(checkpoint=...)."
+        ) from error
+
+
+def _curves(tensors: dict[str, Tensor], names: dict[str, list[str]]) -> Curves:
+    return {
+        part: {name: tensors[f"curve.{part}.{name}"].tolist() for name in names[part]}
+        for part in ("train", "heldout")
+    }
+
+
+def _moments(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        moments.setdefault(int(index), {})[key] = value
+    return moments
 
 
 def _same_loss(saved: float, now: float, scale: float) -> bool:

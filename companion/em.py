@@ -9,11 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from companion._precision import outside_autocast
 from companion._validate import (
     require_choice,
     require_count,
     require_finite,
     require_generator,
+    require_instance,
     require_positive,
     require_same_dtype,
     require_tensor,
@@ -54,11 +56,17 @@ def em_step(
         A new mixture with the same kind of covariance.
 
     Raises:
-        TypeError: z is no tensor of floating-point numbers, or of another dtype.
+        TypeError: `mixture` is no mixture; z is no tensor of floating-point numbers, or of
+            another dtype.
         ValueError: z is not (N, D) or not finite, `floor` is negative, or a covariance is singular.
 
     Reference: Dempster, Laird and Rubin (1977); Bishop (2006), equations (9.23) to (9.26).
+
+    >>> em_step(GaussianMixture(1, 1), torch.tensor([[1.0], [3.0]]), floor=0.0).mean.detach()
+    tensor([[2.]])
     """
+    remedy = "Begin with GaussianMixture(n_components, dim), or let fit_em find a start."
+    require_instance(GaussianMixture, remedy, mixture=mixture)
     _require_codes(z, mixture.dim)
     require_same_dtype(z=z, mean=mixture.mean)
     _require_floor(floor)
@@ -116,15 +124,18 @@ def fit_em(
             f"Pass more codes, or a smaller number of components."
         )
     mixture = _start(z, n_components, covariance, floor, generator)
-    curve = [mixture.log_prob(z).mean().item()]
+    log_joint = mixture.log_joint(z)  # gives the likelihood, and the next step's responsibilities
+    curve = [log_joint.logsumexp(-1).mean().item()]
     for _ in range(max_steps):
-        mixture = em_step(mixture, z, floor=floor)
-        curve.append(mixture.log_prob(z).mean().item())
+        mixture = _maximize(z, log_joint.softmax(-1), covariance, floor)
+        log_joint = mixture.log_joint(z)
+        curve.append(log_joint.logsumexp(-1).mean().item())
         if curve[-1] - curve[-2] < tolerance:
             break
     return EMFit(mixture, curve)
 
 
+@outside_autocast
 def _maximize(z: Tensor, resp: Tensor, covariance: str, floor: float) -> GaussianMixture:
     # An empty component is kept from a division by zero; the others are not touched.
     counts = resp.sum(0).clamp_min(torch.finfo(z.dtype).eps)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion._validate import require_finite
+from companion._validate import require_finite, require_module
 
 _KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", nn.Tanh: "tanh"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Identity)  # the numbers stay what they are
@@ -99,8 +99,7 @@ def _script(manifest: dict[str, Any], content: bytes) -> str:
 
 def _layers(network: nn.Module) -> tuple[list[nn.Linear], str | None]:
     """Return the linear layers and the name of the activation between them."""
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"`network` must be a torch.nn.Module, but it is {network!r}.")
+    require_module(network=network)
     modules = [module for _, module in network.named_modules(remove_duplicate=False)]
     leaves = [module for module in modules if not [*module.children()]]
     layers = [layer for layer in leaves if not isinstance(layer, _RESHAPING)]

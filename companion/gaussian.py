@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from companion._precision import inverse_std
 from companion._validate import (
     require_count,
     require_finite,
@@ -64,8 +65,9 @@ def rsample(
     """
     _require_parameters(mean=mean, log_var=log_var)
     require_generator(generator, mean.device)
-    leading = () if n_samples is None else (_count(n_samples),)
-    shape = (*leading, *mean.shape)
+    if n_samples is not None:
+        require_count(n_samples=n_samples)
+    shape = mean.shape if n_samples is None else (n_samples, *mean.shape)
     noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (log_var / 2).exp() * noise
 
@@ -101,7 +103,8 @@ def log_prob(
     require_same_device(value=value, mean=mean)
     require_finite(value=value)
     _require_trailing(value, mean)
-    return -0.5 * (LOG_2PI + log_var + ((value - mean) * (-log_var / 2).exp()).square()).sum(-1)
+    scaled = (value - mean) * inverse_std(log_var)
+    return -0.5 * (LOG_2PI + log_var + scaled.square()).sum(-1)
 
 
 def kl(
@@ -136,7 +139,7 @@ def kl(
     """
     _require_parameters(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
     log_ratio = log_var_q - log_var_p
-    distance = ((mean_q - mean_p) * (-log_var_p / 2).exp()).square()
+    distance = ((mean_q - mean_p) * inverse_std(log_var_p)).square()
     return 0.5 * (log_ratio.expm1() - log_ratio + distance).sum(-1)
 
 
@@ -189,11 +192,6 @@ def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     require_tensor(log_var=log_var)
     require_finite(log_var=log_var)
     return 0.5 * (1 + LOG_2PI + log_var).sum(-1)
-
-
-def _count(n_samples: int) -> int:
-    require_count(n_samples=n_samples)
-    return n_samples
 
 
 def _require_parameters(**tensors: Tensor) -> None:

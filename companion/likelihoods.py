@@ -13,15 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion._validate import (
-    require_binary,
-    require_finite,
-    require_generator,
-    require_number,
-    require_range,
-    require_same_device,
-    require_tensor,
-)
+from companion._likelihood_checks import require_event, require_output
+from companion._precision import inverse_std
+from companion._validate import require_binary, require_number, require_range, require_tensor
 from companion.gaussian import LOG_2PI
 
 # Below this |logit| the continuous Bernoulli takes a series: its closed form divides 0 by 0.
@@ -72,7 +66,7 @@ class Bernoulli(Likelihood):
             TypeError: an argument is no tensor of floating-point numbers.
             ValueError: x is not binary, or shapes or devices do not match.
         """
-        _require_event(x, output)
+        require_event(x, output)
         require_binary(
             "Binarize gray pixels first (companion.data.binarize), or take ContinuousBernoulli. "
             "On gray pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy",
@@ -87,7 +81,7 @@ class Bernoulli(Likelihood):
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels: zeros and ones, of the shape of `output`."""
-        _require_output(output, generator)
+        require_output(output, generator)
         return torch.bernoulli(torch.sigmoid(output), generator=generator)
 
 
@@ -121,7 +115,7 @@ class ContinuousBernoulli(Likelihood):
             TypeError: an argument is no tensor of floating-point numbers.
             ValueError: x leaves [0, 1], or shapes or devices do not match.
         """
-        _require_event(x, output)
+        require_event(x, output)
         require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
         return _sum_event((x - 0.5) * output - _log_sinhc(output / 2), x)
 
@@ -136,7 +130,7 @@ class ContinuousBernoulli(Likelihood):
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels in [0, 1], of the shape of `output`, by inverting the distribution."""
-        _require_output(output, generator)
+        require_output(output, generator)
         u = torch.rand(output.shape, generator=generator, device=output.device, dtype=output.dtype)
         at_zero = output == 0
         safe = torch.where(at_zero, torch.ones_like(output), output)
@@ -188,9 +182,9 @@ class Gaussian(Likelihood):
             TypeError: an argument is no tensor of floating-point numbers.
             ValueError: a value is not finite, or shapes or devices do not match.
         """
-        _require_event(x, output)
+        require_event(x, output)
         # Scale before squaring: the square of a tiny variance's inverse would overflow.
-        squared = _sum_event(((x - output) * (-self.log_var / 2).exp()).square(), x)
+        squared = _sum_event(((x - output) * inverse_std(self.log_var)).square(), x)
         n_coordinates = x.shape[1:].numel()
         return -0.5 * (n_coordinates * (LOG_2PI + self.log_var) + squared)
 
@@ -201,7 +195,7 @@ class Gaussian(Likelihood):
 
     def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels, of the shape of `output`."""
-        _require_output(output, generator)
+        require_output(output, generator)
         noise = torch.randn(
             output.shape, generator=generator, device=output.device, dtype=output.dtype
         )
@@ -230,7 +224,7 @@ def cross_entropy(
     >>> cross_entropy(torch.full((1, 2), 0.5), torch.zeros(1, 2))
     tensor([1.3863])
     """
-    _require_event(x, logits, "logits")
+    require_event(x, logits, "logits")
     require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
     return _binary_cross_entropy(x, logits)
 
@@ -250,21 +244,3 @@ def _log_sinhc(t: Tensor) -> Tensor:
 
 def _sum_event(values: Tensor, x: Tensor) -> Tensor:
     return values.flatten(start_dim=values.dim() - x.dim() + 1).sum(-1)
-
-
-def _require_output(output: Tensor, generator: torch.Generator | None) -> None:
-    require_tensor(output=output)
-    require_generator(generator, output.device)
-    require_finite(output=output)
-
-
-def _require_event(x: Tensor, output: Tensor, name: str = "output") -> None:
-    require_tensor(x=x, **{name: output})
-    require_same_device(x=x, **{name: output})
-    if x.dim() < 2 or output.shape[max(output.dim() - x.dim(), 0) :] != x.shape:
-        raise ValueError(
-            f"`{name}` has shape {tuple(output.shape)} and `x` has shape {tuple(x.shape)}. "
-            f"x is (B, *event), and `{name}` must be the same or (S, B, *event). "
-            f"Reshape one of them, for example x.reshape(len(x), -1)."
-        )
-    require_finite(x=x, **{name: output})

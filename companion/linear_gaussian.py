@@ -19,7 +19,9 @@ from companion._precision import outside_autocast
 from companion._validate import (
     require_count,
     require_finite,
+    require_float64_device,
     require_generator,
+    require_instance,
     require_matrix,
     require_same_device,
     require_same_dtype,
@@ -81,12 +83,12 @@ class LinearGaussian:
 
         The determinant comes from the D x D posterior precision: no P x P matrix is formed.
         """
-        centered = self._center(x)
-        code = self.posterior(x).mean
+        centered, precision = self._center(x), self._precision()
+        code = self._posterior(centered, precision).mean
         residual = (centered - code @ self.weight.T).square().sum(-1)
         squared = residual * (-self.log_var).exp() + code.square().sum(-1)
         n_coordinates = len(self.bias)
-        log_det = n_coordinates * self.log_var + torch.linalg.slogdet(self._precision()).logabsdet
+        log_det = n_coordinates * self.log_var + torch.linalg.slogdet(precision).logabsdet
         return -0.5 * (n_coordinates * LOG_2PI + log_det + squared)
 
     @outside_autocast
@@ -98,9 +100,7 @@ class LinearGaussian:
 
         Reference: Tipping and Bishop (1999), equation (6).
         """
-        covariance = torch.linalg.inv(self._precision())
-        projected = self._center(x) @ self.weight * (-self.log_var).exp()
-        return Posterior(projected @ covariance, covariance)
+        return self._posterior(self._center(x), self._precision())
 
     @outside_autocast
     def elbo(
@@ -128,6 +128,7 @@ class LinearGaussian:
         expected = -0.5 * (constant + (residual + spread) * (-self.log_var).exp())
         return expected - divergence
 
+    @outside_autocast
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n P"]:
         """Draw n points x, on the device of the weight."""
         require_count(n=n)
@@ -136,6 +137,11 @@ class LinearGaussian:
         code = self.weight.new_empty(n, dim).normal_(generator=generator)
         noise = self.weight.new_empty(n, n_coordinates).normal_(generator=generator)
         return code @ self.weight.T + self.bias + (self.log_var / 2).exp() * noise
+
+    def _posterior(self, centered: Tensor, precision: Tensor) -> Posterior:
+        covariance = torch.linalg.inv(precision)
+        projected = centered @ self.weight * (-self.log_var).exp()
+        return Posterior(projected @ covariance, covariance)
 
     def _precision(self) -> Tensor:
         # Posterior precision I + W^T W / sigma^2, which is M / sigma^2.
@@ -169,7 +175,7 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
         W = U \, (\Lambda_D - \sigma^2 I)^{1/2}
 
     Args:
-        x: data, shape (B, P), with B >= 2.
+        x: data, shape (B, P), with B >= 2, on a device that has float64: any but MPS.
         latent_dim: the number D of latent dimensions, below P.
 
     Returns:
@@ -178,12 +184,17 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
 
     Raises:
         TypeError: x is no tensor of floating-point numbers.
-        ValueError: x has fewer than two rows, latent_dim is not in 1..P-1, or the rows span no
-            more than D dimensions, so that no noise is left.
+        ValueError: x has fewer than two rows or is on MPS, latent_dim is not in 1..P-1, or the
+            rows span no more than D dimensions, so that no noise is left.
 
     Reference: Tipping and Bishop (1999), equations (7) and (8).
+
+    >>> corners = torch.tensor([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])
+    >>> fit_ppca(corners, 1).log_var.exp()
+    tensor(1., dtype=torch.float64)
     """
     require_tensor(x=x)
+    require_float64_device(x=x)
     require_count(latent_dim=latent_dim)
     require_finite(x=x)
     if x.dim() != 2 or len(x) < 2 or latent_dim >= x.shape[1]:
@@ -219,8 +230,18 @@ def from_linear_decoder(
 
     Returns:
         The model in float64, detached from training.
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: shapes or devices do not match, a value is not finite, or one is on MPS,
+            which has no float64.
+
+    >>> layer = torch.nn.Linear(2, 5)
+    >>> from_linear_decoder(layer.weight, layer.bias, torch.tensor(0.0)).sample(3).shape
+    torch.Size([3, 5])
     """
     require_tensor(weight=weight, bias=bias, log_var=log_var)
+    require_float64_device(weight=weight, bias=bias, log_var=log_var)
     return LinearGaussian(*(t.detach().double() for t in (weight, bias, log_var)))
 
 
@@ -241,7 +262,12 @@ def posterior_gap(
     Raises:
         TypeError: an argument is no tensor of floating-point numbers, or dtypes differ.
         ValueError: shapes or devices differ, or a value is not finite.
+
+    >>> model = LinearGaussian(torch.zeros(1, 1), torch.zeros(1), torch.tensor(0.0))
+    >>> posterior_gap(model.posterior(torch.ones(1, 1)), torch.ones(1, 1), torch.zeros(1, 1))
+    tensor([0.5000])
     """
+    require_instance(Posterior, "Pass that of a model: model.posterior(x).", posterior=posterior)
     require_tensor(mean=mean, log_var=log_var)
     tensors = {"mean": mean, "log_var": log_var, "posterior.mean": posterior.mean}
     require_same_shape(**tensors)

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from companion import gaussian
+from companion._label_checks import require_classes
+from companion._model_checks import require_vae
 from companion._validate import (
     require_count,
     require_finite,
@@ -86,6 +88,7 @@ def active_units(
         One truth value for each latent dimension, shape (D,).
 
     Raises:
+        TypeError: `model` is no VAE.
         ValueError: fewer than two examples, or x does not fit the model.
 
     Reference: Burda, Grosse and Salakhutdinov (2016), section 5.2.
@@ -137,9 +140,15 @@ def kl_decomposition(
         accounts for the draw of the codes and the examples, not for q(z) being built of them.
 
     Raises:
+        TypeError: `model` is no VAE.
         ValueError: fewer than two examples, x does not fit the model, or `n_samples` < 1.
 
     Reference: Hoffman and Johnson (2016).
+
+    >>> from companion.pretrained import load
+    >>> x = torch.ones(5, 1, 28, 28)  # five times the same image: nothing to tell them apart by
+    >>> kl_decomposition(load("vae_2d"), x).mutual_information.mean < 1e-5
+    True
     """
     require_count(n_samples=n_samples)
     q = _posteriors(model, x)
@@ -168,8 +177,12 @@ def aggregated_log_prob(
         Shape (M,).
 
     Raises:
-        TypeError: z is no tensor of floating-point numbers.
+        TypeError: `model` is no VAE, or z is no tensor of floating-point numbers.
         ValueError: shapes do not fit, or a value is not finite.
+
+    >>> from companion.pretrained import load
+    >>> aggregated_log_prob(load("vae_2d"), torch.ones(5, 1, 28, 28), torch.zeros(3, 2)).shape
+    torch.Size([3])
     """
     q = _posteriors(model, x)
     require_tensor(z=z)
@@ -203,7 +216,7 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
     """
     from scipy.optimize import linear_sum_assignment  # comes with scikit-learn; slow to import
 
-    _require_classes(clusters=clusters, labels=labels)
+    require_classes(clusters=clusters, labels=labels)
     table = np.zeros((int(clusters.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
     np.add.at(table, (clusters.cpu().numpy(), labels.cpu().numpy()), 1)
     rows, columns = linear_sum_assignment(table, maximize=True)
@@ -213,6 +226,7 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
 
 
 def _posteriors(model: VAE, x: Tensor) -> DiagonalGaussian:
+    require_vae(model)
     q = model.encode(x)
     if len(x) < 2:
         raise ValueError("`x` holds one example, but at least two are needed. Pass a larger batch.")
@@ -228,19 +242,3 @@ def _log_mixture(z: Tensor, q: DiagonalGaussian) -> Tensor:
         for part in z.split(rows)
     ]
     return torch.cat(parts) - math.log(count)
-
-
-def _require_classes(**tensors: Tensor) -> None:
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor) or tensor.is_floating_point():
-            raise TypeError(
-                f"`{name}` must be a tensor of whole numbers. Convert it: {name}.long()"
-            )
-        if tensor.dim() != 1 or len(tensor) == 0 or bool((tensor < 0).any()):
-            raise ValueError(
-                f"`{name}` must have shape (N,) with N >= 1 and hold no negative number, but its "
-                f"shape is {tuple(tensor.shape)}. Number the classes from 0 on."
-            )
-    if len({len(tensor) for tensor in tensors.values()}) > 1:
-        lengths = ", ".join(f"`{name}` has {len(tensor)}" for name, tensor in tensors.items())
-        raise ValueError(f"One cluster and one label for each example are expected, but {lengths}.")

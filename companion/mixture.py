@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
+from companion._mixture_checks import cholesky, require_parameters
 from companion._precision import outside_autocast
 from companion._validate import (
     require_choice,
@@ -15,9 +16,7 @@ from companion._validate import (
     require_finite,
     require_generator,
     require_last_axis,
-    require_matrix,
     require_same_device,
-    require_same_dtype,
     require_tensor,
 )
 from companion.gaussian import LOG_2PI
@@ -97,7 +96,7 @@ class GaussianMixture(Prior):
         >>> mixture.log_prob(mean).detach()
         tensor([-1.4852, -1.4852])
         """
-        _require_parameters(weights, mean, covariance)
+        require_parameters(weights, mean, covariance)
         n_components, dim = mean.shape
         kind = "diagonal" if covariance.dim() == 2 else "full"
         generator = torch.Generator(mean.device).manual_seed(0)  # the start is overwritten
@@ -108,7 +107,7 @@ class GaussianMixture(Prior):
             if kind == "diagonal":
                 mixture.log_var.copy_(covariance.log())
             else:
-                factor = _cholesky(covariance)
+                factor = cholesky(covariance)
                 logs = factor.diagonal(dim1=-2, dim2=-1).log()
                 mixture.tril.copy_(factor.tril(-1) + torch.diag_embed(logs))
         return mixture
@@ -129,11 +128,13 @@ class GaussianMixture(Prior):
         return self.logits.softmax(0)
 
     @property
+    @outside_autocast
     def covariances(self) -> Float[Tensor, "K D D"]:
         """The covariance matrices, shape (K, D, D)."""
         if self.covariance == "diagonal":
             return torch.diag_embed(self.log_var.exp())
-        return self._factor() @ self._factor().mT
+        factor = self._factor()
+        return factor @ factor.mT
 
     def log_joint(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
         r"""Log of weight times density of each component, in nats.
@@ -185,6 +186,7 @@ class GaussianMixture(Prior):
         return self.log_joint(z).softmax(-1)
 
     @torch.no_grad()
+    @outside_autocast
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes: for each a component, then a point of its Gaussian. No gradients."""
         require_count(n=n)
@@ -212,46 +214,3 @@ class GaussianMixture(Prior):
         white = torch.einsum("kij,...kj->...ki", whiten.to(centered), centered)
         half_log_det = self.tril.diagonal(dim1=-2, dim2=-1).sum(-1)
         return -0.5 * (LOG_2PI + white.square()).sum(-1) - half_log_det
-
-
-def _cholesky(covariance: Tensor) -> Tensor:
-    factor, info = torch.linalg.cholesky_ex(covariance)
-    if bool(info.any()):
-        raise ValueError(
-            f"{int((info != 0).sum())} of the covariances are not positive definite. Add a "
-            f"small multiple of the identity (`floor`)."
-        )
-    return factor
-
-
-def _require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> None:
-    require_tensor(weights=weights, mean=mean, covariance=covariance)
-    require_same_dtype(weights=weights, mean=mean, covariance=covariance)
-    require_same_device(weights=weights, mean=mean, covariance=covariance)
-    if weights.dim() != 1 or len(weights) == 0:
-        raise ValueError(f"`weights` has shape {tuple(weights.shape)}, but (K,) is expected.")
-    if mean.dim() != 2:
-        raise ValueError(f"`mean` has shape {tuple(mean.shape)}, but (K, D) is expected.")
-    require_matrix(len(weights), mean.shape[1], mean=mean)
-    n, dim = mean.shape
-    if covariance.shape not in ((n, dim), (n, dim, dim)):
-        raise ValueError(
-            f"`covariance` has shape {tuple(covariance.shape)}, but variances ({n}, {dim}) or "
-            f"matrices ({n}, {dim}, {dim}) are expected."
-        )
-    require_finite(weights=weights, mean=mean, covariance=covariance)
-    smallest, total = weights.min().item(), weights.sum().item()
-    if smallest <= 0 or abs(total - 1) > 1e-4:
-        raise ValueError(
-            f"`weights` must be positive and sum to one, but they run from {smallest:g} and "
-            f"sum to {total:g}. Normalize them: weights / weights.sum()."
-        )
-    if covariance.dim() == 2 and bool((covariance <= 0).any()):
-        raise ValueError("`covariance` holds variances that are not positive. Add a small floor.")
-    if covariance.dim() == 3:
-        difference = (covariance - covariance.mT).abs().max()
-        if bool(difference > 1e-4 * covariance.abs().max()):
-            raise ValueError(
-                "`covariance` holds matrices that are not symmetric. "
-                "Symmetrize them: (covariance + covariance.mT) / 2."
-            )

@@ -9,19 +9,18 @@ Axes: S importance samples, B batch, D latent dimensions, `event` the shape of o
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validate import (
-    require_count,
-    require_last_axis,
-    require_same_device,
-    require_same_dtype,
-    require_tensor,
+from companion._network_checks import (
+    require_activation,
+    require_codes,
+    require_event_shape,
+    require_sizes,
 )
+from companion._validate import require_count
 from companion.gaussian import DiagonalGaussian
 
 IMAGE = (1, 28, 28)
@@ -89,7 +88,7 @@ class MLPDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the output, shape (B, *event) or (S, B, *event)."""
-        _require_codes(z, self.latent_dim, self)
+        require_codes(z, self.latent_dim, self)
         return self.layers(z).unflatten(-1, self.event_shape)
 
 
@@ -104,6 +103,9 @@ class LinearEncoder(nn.Module):
         latent_dim: the number D of latent dimensions.
 
     Reference: Lucas et al. (2019), section 4.
+
+    >>> LinearEncoder((4,), 2)(torch.zeros(3, 4)).log_var.shape
+    torch.Size([3, 2])
     """
 
     def __init__(self, event_shape: Sequence[int], latent_dim: int) -> None:
@@ -125,6 +127,9 @@ class ConvEncoder(nn.Module):
     Args:
         latent_dim: the number D of latent dimensions.
         channels: number of filters of the first convolution; the second has twice as many.
+
+    >>> ConvEncoder(2, channels=4)(torch.zeros(5, 1, 28, 28)).mean.shape
+    torch.Size([5, 2])
     """
 
     def __init__(self, latent_dim: int, channels: int = 32) -> None:
@@ -143,7 +148,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, x: Float[Tensor, "B 1 28 28"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
-        _require_event_shape(x, IMAGE, self)
+        require_event_shape(x, IMAGE, self)
         return _split(self.layers(x))
 
 
@@ -153,6 +158,9 @@ class ConvDecoder(nn.Module):
     Args:
         latent_dim: the number D of latent dimensions.
         channels: number of filters before the last layer; the layer before has twice as many.
+
+    >>> ConvDecoder(2, channels=4)(torch.zeros(7, 5, 2)).shape
+    torch.Size([7, 5, 1, 28, 28])
     """
 
     def __init__(self, latent_dim: int, channels: int = 32) -> None:
@@ -172,15 +180,15 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "*S B 1 28 28"]:
         """Return the output, shape (B, 1, 28, 28) or (S, B, 1, 28, 28)."""
-        _require_codes(z, self.latent_dim, self)
+        require_codes(z, self.latent_dim, self)
         return self.layers(z.reshape(-1, self.latent_dim)).reshape(*z.shape[:-1], *IMAGE)
 
 
 def _mlp(
     n_inputs: int, hidden_dims: Sequence[int], n_outputs: int, activation: type[nn.Module]
 ) -> nn.Sequential:
-    _require_sizes(hidden_dims=hidden_dims)
-    _require_activation(activation)
+    require_sizes(hidden_dims=hidden_dims)
+    require_activation(activation)
     sizes = (n_inputs, *hidden_dims, n_outputs)
     linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     between = [layer for linear in linears[:-1] for layer in (linear, activation())]
@@ -193,62 +201,12 @@ def _split(output: Tensor) -> DiagonalGaussian:
 
 
 def _shape(event_shape: Sequence[int]) -> tuple[int, ...]:
-    _require_sizes(event_shape=event_shape)
+    require_sizes(event_shape=event_shape)
     if not event_shape:
         raise ValueError("`event_shape` is empty. Name at least one axis, for example (2,).")
     return tuple(event_shape)
 
 
 def _flatten(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> Tensor:
-    _require_event_shape(x, event_shape, network)
+    require_event_shape(x, event_shape, network)
     return x.flatten(start_dim=1)
-
-
-def _require_sizes(**sizes: Any) -> None:
-    for name, value in sizes.items():
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise TypeError(
-                f"`{name}` must be a sequence of whole numbers, but it is {value!r}. "
-                f"One number becomes a tuple by a comma: ({value},)."
-            )
-        for size in value:
-            require_count(**{name: size})
-
-
-def _require_activation(activation: Any) -> None:
-    if not (isinstance(activation, type) and issubclass(activation, nn.Module)):
-        raise TypeError(
-            f"`activation` must be a class of torch.nn, but it is {activation!r}. "
-            f"Pass the class itself: nn.Tanh, not nn.Tanh() and not torch.tanh."
-        )
-
-
-def _require_codes(z: Tensor, latent_dim: int, network: nn.Module) -> None:
-    require_tensor(z=z)
-    if z.dim() < 2:
-        raise ValueError(
-            f"`z` has shape {tuple(z.shape)}, but codes (B, {latent_dim}) or (S, B, {latent_dim}) "
-            f"are expected. One code becomes a batch of one by z[None]."
-        )
-    require_last_axis(latent_dim, z=z)
-    _require_like_weights(network, z=z)
-
-
-def _require_like_weights(network: nn.Module, **tensors: Tensor) -> None:
-    weight = next(network.parameters())
-    require_same_device(**tensors, model=weight)
-    device = weight.device.type
-    # Autocast converts by itself.
-    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-        require_same_dtype(**tensors, model=weight)
-
-
-def _require_event_shape(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> None:
-    require_tensor(x=x)
-    if tuple(x.shape[1:]) != event_shape:
-        raise ValueError(
-            f"`x` has shape {tuple(x.shape)}, but this network expects (B, "
-            f"{', '.join(map(str, event_shape))}). Reshape it: x.reshape(-1, "
-            f"{', '.join(map(str, event_shape))})."
-        )
-    _require_like_weights(network, x=x)

@@ -1,9 +1,7 @@
 """Figures in one style. Drawing functions take and return `Axes`.
 
 Text and axes are mid-gray and the background is transparent, so that a figure can be read on a
-light and on a dark page. The colors follow Paul Tol's bright scheme, with
-three of them darkened and others added. The color-blind do not tell all pairs apart (not `exact`
-from `kl`), so lines differ in dashes or markers too. One method keeps one color in every chapter.
+light and on a dark page. One method keeps one color, one of `COLORS`, in every chapter.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,65 +16,17 @@ from matplotlib.colors import is_color_like
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from companion._validate import require_count, require_finite, require_number, require_tensor
-
-GRAY = "#7d7d7d"
-
-COLORS = {
-    "elbo": "#4477AA",
-    "exact": "#228833",
-    "gap": "#EE6677",
-    "importance_weighted": "#AA3377",
-    "optimum": "#BBA02C",
-    "log_likelihood": "#33A3C4",
-    "kl": "#CC5C2B",
-    "prior": GRAY,
-}
-
-# One color for each of ten classes. Colors alone do not tell ten things apart: label them too.
-CLASS_COLORS = (
-    "#4477AA",
-    "#EE6677",
-    "#228833",
-    "#BBA02C",
-    "#33A3C4",
-    "#AA3377",
-    "#CC5C2B",
-    "#7d7d7d",
-    "#6A8F1F",
-    "#8F6FD6",
+from companion._label_checks import require_labels_of_points
+from companion._shell import running_shell
+from companion._style import CLASS_COLORS, COLORS, STYLE
+from companion._style import GRAY as GRAY  # for the chapters
+from companion._validate import (
+    require_count,
+    require_finite,
+    require_function,
+    require_number,
+    require_tensor,
 )
-
-STYLE: dict[Any, Any] = {
-    "figure.figsize": (7.0, 3.6),
-    "figure.facecolor": "none",
-    "figure.constrained_layout.use": True,
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "savefig.transparent": True,
-    "axes.edgecolor": GRAY,
-    "axes.labelcolor": GRAY,
-    "axes.titlecolor": GRAY,
-    "axes.titlesize": 12,
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": GRAY,
-    "grid.alpha": 0.22,
-    "grid.linewidth": 0.8,
-    "text.color": GRAY,
-    "xtick.color": GRAY,
-    "ytick.color": GRAY,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-    "lines.linewidth": 2.0,
-    "image.cmap": "gray",
-    "svg.hashsalt": "companion",
-    "svg.fonttype": "path",
-}
 
 
 def use_style() -> None:
@@ -90,13 +40,9 @@ def use_style() -> None:
     True
     """
     mpl.rcParams.update(STYLE)
-    try:
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:
-        return
-    from IPython.core.getipython import get_ipython
+    if running_shell() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats  # IPython brings it
 
-    if get_ipython() is not None:
         set_matplotlib_formats("svg")
 
 
@@ -117,7 +63,13 @@ def image_grid(
     Raises:
         TypeError: `images` is no tensor of floating-point numbers.
         ValueError: `images` has another shape, or `columns` is below 1.
+
+    >>> from matplotlib.figure import Figure
+    >>> ax = image_grid(torch.zeros(5, 1, 28, 28), Figure().add_subplot(), columns=3)
+    >>> ax.images[0].get_array().shape  # two rows, three columns, and the gaps
+    (57, 86)
     """
+    _require_axes(ax)
     require_tensor(images=images)
     require_count(columns=columns)
     if images.dim() != 4 or images.shape[1] != 1 or len(images) == 0:
@@ -134,7 +86,12 @@ def image_grid(
 
 
 def latent_map(
-    decode: Callable[[Tensor], Tensor], ax: Axes, *, limit: float = 3.0, n: int = 20
+    decode: Callable[[Tensor], Tensor],
+    ax: Axes,
+    *,
+    limit: float = 3.0,
+    n: int = 20,
+    device: torch.device | str = "cpu",
 ) -> Axes:
     """Draw what a decoder makes of a square of a two-dimensional code space.
 
@@ -146,29 +103,42 @@ def latent_map(
         ax: where to draw.
         limit: the square runs from -limit to limit along both axes.
         n: cells along each axis.
+        device: where the codes are made: the device of the model behind `decode`. The images are
+            brought back from wherever they are.
 
     Returns:
         The same axes.
 
     Raises:
-        TypeError: `limit` is no number, or `n` is not whole.
+        TypeError: `decode` is no function or returns no tensor of floating-point numbers, `limit`
+            is no number, or `n` is not whole.
         ValueError: `limit` or `n` is not positive, or `decode` returns another shape.
+
+    >>> from matplotlib.figure import Figure
+    >>> from companion.pretrained import load
+    >>> vae = load("vae_2d")
+    >>> ax = latent_map(lambda z: vae.decode(z).sigmoid(), Figure().add_subplot(), n=3)
+    >>> ax.images[0].get_array().shape
+    (84, 84)
     """
+    require_function(decode=decode)
+    _require_axes(ax)
     require_number(limit=limit)
     require_count(n=n)
     if limit <= 0:
         raise ValueError(f"`limit` is {limit}, but the side of a square is positive.")
-    centers = (torch.arange(n) + 0.5) * (2 * limit / n) - limit
+    centers = (torch.arange(n, device=device) + 0.5) * (2 * limit / n) - limit
     rows, columns = torch.meshgrid(centers.flip(0), centers, indexing="ij")  # top row first
     with torch.no_grad():
         images = decode(torch.stack([columns, rows], -1).reshape(-1, 2))
+    require_tensor(**{"decode(z)": images})
     if images.dim() != 4 or images.shape[:2] != (n * n, 1):
         raise ValueError(
             f"`decode` returned shape {tuple(images.shape)} for {n * n} codes, but "
             f"({n * n}, 1, H, W) is expected. Return images, not logits of another layout."
         )
     height, width = images.shape[2:]
-    tiles = images.cpu().clamp(0, 1).reshape(n, n, height, width).transpose(1, 2)
+    tiles = images.detach().cpu().float().clamp(0, 1).reshape(n, n, height, width).transpose(1, 2)
     canvas = tiles.reshape(n * height, n * width).numpy()
     extent = (-limit, limit, -limit, limit)
     ax.imshow(canvas, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
@@ -195,12 +165,20 @@ def codes_by_class(
     Raises:
         TypeError: `z` is no tensor of floating-point numbers, or `labels` is no tensor.
         ValueError: shapes do not match, a code is not finite, or a label is not in 0..9.
+
+    >>> from matplotlib.figure import Figure
+    >>> codes, labels = torch.zeros(3, 2), torch.tensor([0, 7, 7])
+    >>> ax = codes_by_class(codes, labels, Figure().add_subplot())
+    >>> [text.get_text() for text in ax.texts]
+    ['0', '7']
     """
+    _require_axes(ax)
     require_tensor(z=z)
     require_finite(z=z)
-    _require_labels(z, labels)
+    require_labels_of_points(z, labels, len(CLASS_COLORS))
+    z, labels = z.detach().cpu(), labels.cpu()
     for label in labels.unique().tolist():
-        group = z[labels == label].detach().cpu()
+        group = z[labels == label]
         ax.scatter(
             group[:, 0], group[:, 1], s=size, color=CLASS_COLORS[label], alpha=0.75, linewidths=0
         )
@@ -229,7 +207,12 @@ def curve(
 
     Raises:
         ValueError: `values` is empty, or `color` is neither a color nor a key of `COLORS`.
+
+    >>> from matplotlib.figure import Figure
+    >>> curve([-110.0, -104.0], Figure().add_subplot(), label="ELBO", color="elbo").get_xlabel()
+    'epoch'
     """
+    _require_axes(ax)
     color = COLORS.get(color, color)
     if len(values) == 0 or not is_color_like(color):
         raise ValueError(
@@ -244,21 +227,11 @@ def curve(
     return ax
 
 
-def _require_labels(z: Tensor, labels: Tensor) -> None:
-    if not isinstance(labels, Tensor) or labels.is_floating_point():
+def _require_axes(ax: Any) -> None:
+    if not isinstance(ax, Axes):
         raise TypeError(
-            f"`labels` must be a tensor of whole numbers, but it is a {type(labels).__name__}. "
-            f"Pass the labels of the data set: mnist5k('test').labels."
-        )
-    if z.dim() != 2 or z.shape[1] != 2 or labels.shape != z.shape[:1] or len(z) == 0:
-        raise ValueError(
-            f"`z` has shape {tuple(z.shape)} and `labels` has shape {tuple(labels.shape)}, but "
-            f"(N, 2) and (N,) with N >= 1 are expected."
-        )
-    if labels.min() < 0 or labels.max() >= len(CLASS_COLORS):
-        raise ValueError(
-            f"`labels` run from {labels.min()} to {labels.max()}, but 0 to "
-            f"{len(CLASS_COLORS) - 1} are expected: there are {len(CLASS_COLORS)} colors."
+            f"`ax` must be a matplotlib Axes, but it is a {type(ax).__name__}. "
+            f"Take one of a figure: fig, ax = plt.subplots(), or one of several: axes[0]."
         )
 
 

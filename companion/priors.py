@@ -13,12 +13,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
+from companion._model_checks import require_gaussian
 from companion._precision import at_least_float32
 from companion._validate import (
     require_count,
     require_finite,
     require_generator,
     require_last_axis,
+    require_module,
     require_range,
     require_tensor,
 )
@@ -51,10 +53,13 @@ class Prior(nn.Module, ABC):
             Shape (B,).
 
         Raises:
+            TypeError: q is no pair of tensors.
             TypeError, ValueError: as `log_prob` and `companion.gaussian.log_prob`.
         """
-        difference = gaussian.log_prob(z, *q) - self.log_prob(z)
-        return difference if z.dim() == q.mean.dim() else difference.mean(0)
+        require_gaussian(q=q)
+        mean, log_var = q
+        difference = gaussian.log_prob(z, mean, log_var) - self.log_prob(z)
+        return difference if z.dim() == mean.dim() else difference.mean(0)
 
 
 class StandardNormal(Prior):
@@ -117,9 +122,16 @@ class StandardNormal(Prior):
 
         Returns:
             Shape (B,).
+
+        Raises:
+            TypeError: q is no pair of tensors.
+            ValueError: the last axis is not D, or a value is not finite.
         """
-        require_last_axis(self.dim, mean=q.mean)
-        return kl_to_standard(q.mean, q.log_var)
+        require_gaussian(q=q)
+        mean, log_var = q
+        require_tensor(mean=mean)
+        require_last_axis(self.dim, mean=mean)
+        return kl_to_standard(mean, log_var)
 
 
 class VampPrior(Prior):
@@ -128,10 +140,13 @@ class VampPrior(Prior):
     .. math:: p(z) = \frac1K \sum_{k=1}^{K} q(z \mid u_k)
 
     The encoder is the VAE's own, and is trained through the prior too. It is held but not
-    registered: its weights appear once in the model's `state_dict`.
+    registered: its weights appear once in the model's `state_dict`. The prior follows when the
+    VAE is moved, copied or loads weights, because it holds the same module. It does not follow
+    when the VAE gets another encoder (`vae.encoder = ...`): then make a new prior, too. Move and
+    save the whole VAE, not the prior alone, which would leave the encoder behind.
 
     Args:
-        encoder: the encoder of the same VAE.
+        encoder: the encoder of the same VAE, not a copy of it.
         pseudo_inputs: where they start, for example training images, values in [0, 1],
             shape (K, *event). Their logits are learned, so they stay within (0, 1).
 
@@ -151,8 +166,7 @@ class VampPrior(Prior):
 
     def __init__(self, encoder: nn.Module, pseudo_inputs: Float[Tensor, " K *event"]) -> None:
         super().__init__()
-        if not isinstance(encoder, nn.Module):
-            raise TypeError(f"`encoder` must be a torch.nn.Module, but it is {encoder!r}.")
+        require_module(encoder=encoder)
         require_tensor(pseudo_inputs=pseudo_inputs)
         if pseudo_inputs.dim() < 2 or len(pseudo_inputs) == 0:
             raise ValueError(
@@ -172,7 +186,9 @@ class VampPrior(Prior):
 
     def components(self) -> DiagonalGaussian:
         """Return the posteriors of the pseudo-inputs: mean and log-variance, shapes (K, D)."""
-        mean, log_var = self._encoder[0](self.pseudo_inputs)
+        q = self._encoder[0](self.pseudo_inputs)
+        require_gaussian(**{"encoder(pseudo_inputs)": q})
+        mean, log_var = q
         return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
 
     def log_prob(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:

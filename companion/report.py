@@ -2,6 +2,8 @@
 
 from typing import Any, SupportsFloat
 
+from companion._shell import running_shell
+
 _GLUE_PREFIX = "application/papermill.record/"
 
 
@@ -39,8 +41,7 @@ def _number(name: str, value: Any) -> int | float:
 
 
 def _glue(name: str, number: int | float) -> None:
-    shell = _interactive_shell()
-    if shell is None:
+    if running_shell() is None:
         return
     from IPython.display import display
 
@@ -49,11 +50,3 @@ def _glue(name: str, number: int | float) -> None:
         raw=True,
         metadata={"scrapbook": {"name": name, "mime_prefix": _GLUE_PREFIX}},
     )
-
-
-def _interactive_shell() -> Any:
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return None
-    return get_ipython()

@@ -7,13 +7,12 @@ Axes: N points, two coordinates.
 """
 
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from companion._validate import require_count, require_positive
+from companion._validate import require_count, require_given_generator, require_positive
 
 
 def ring(
@@ -45,7 +44,7 @@ def ring(
     >>> ring(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    _require_generator(generator)
+    require_given_generator(generator)
     require_count(n=n, modes=modes)
     require_positive(radius=radius, std=std)
     angle = _modes(n, modes, generator) * (2 * math.pi / modes)
@@ -81,7 +80,7 @@ def grid(
     >>> grid(100, generator=torch.Generator().manual_seed(0)).abs().max() < 1.5
     tensor(True)
     """
-    _require_generator(generator)
+    require_given_generator(generator)
     require_count(n=n, side=side)
     require_positive(spacing=spacing, std=std)
     cell = torch.stack([_modes(n, side, generator), _modes(n, side, generator)], dim=-1)
@@ -113,7 +112,7 @@ def two_moons(n: int, *, generator: Generator, std: float = 0.05) -> Float[Tenso
     >>> two_moons(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    _require_generator(generator)
+    require_given_generator(generator)
     require_count(n=n)
     require_positive(std=std)
     angle = math.pi * _uniform(n, generator)
@@ -159,7 +158,7 @@ def pinwheel(
     >>> pinwheel(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    _require_generator(generator)
+    require_given_generator(generator)
     require_count(n=n, arms=arms)
     require_positive(radial_std=radial_std, tangential_std=tangential_std, rate=rate)
     noise = _noise(n, generator)
@@ -167,14 +166,6 @@ def pinwheel(
     angle = _modes(n, arms, generator) * (2 * math.pi / arms) + rate * along.exp()
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([along * cos - across * sin, along * sin + across * cos], dim=-1)
-
-
-def _require_generator(generator: Any) -> None:
-    if not isinstance(generator, Generator):
-        raise TypeError(
-            f"`generator` must be a torch.Generator, but it is {generator!r}. "
-            f"Make one from a seed: torch.Generator().manual_seed(0)."
-        )
 
 
 def _modes(n: int, modes: int, generator: Generator) -> Float[Tensor, " N"]:

@@ -162,7 +162,7 @@ def fit(
     >>> history.train["loss"][0] > history.train["loss"][-1]
     True
     """
-    _fit_checks.check_settings(epochs, batch_size, learning_rate, seed)
+    _fit_checks.check_settings(loss, epochs, batch_size, learning_rate, seed)
     _fit_checks.trainable_parameters(model)  # raises, if at all, before the model is moved
     device = _fit_checks.usable_device(run.device or default_device())
     train, unseen = _fit_checks.checked_data(model, data, heldout, device)

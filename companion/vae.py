@@ -7,15 +7,16 @@ Axes: S importance samples (leading), B batch, D latent dimensions, `event` the 
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
+from companion._model_checks import require_batch, require_gaussian, require_vae
 from companion._precision import at_least_float32
-from companion._validate import require_count, require_finite, require_tensor
+from companion._validate import require_count, require_instance, require_module, require_tensor
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Likelihood
 from companion.priors import Prior
@@ -53,7 +54,11 @@ class WarmElbo(NamedTuple):
 
 
 def negative_elbo(elbo: Elbo | WarmElbo) -> Float[Tensor, " B"]:
-    """Return the training loss -ELBO of each example, for `fit(..., loss=negative_elbo)`."""
+    """Return the training loss -ELBO of each example, for `fit(..., loss=negative_elbo)`.
+
+    >>> negative_elbo(Elbo(torch.tensor([-5.0]), torch.tensor([2.0])))
+    tensor([7.])
+    """
     if not hasattr(elbo, "value"):
         raise TypeError(
             f"`elbo` must be an Elbo, but it is a {type(elbo).__name__}. "
@@ -71,6 +76,9 @@ class VAE(nn.Module):
         likelihood: a module of `companion.likelihoods`.
         prior: a module of `companion.priors`.
 
+    Raises:
+        TypeError: a part is no module, or likelihood and prior are none.
+
     Reference: Kingma and Welling (2014), section 2.
 
     >>> from companion.likelihoods import Bernoulli
@@ -85,7 +93,10 @@ class VAE(nn.Module):
         self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, prior: Prior
     ) -> None:
         super().__init__()
-        _require_modules(encoder=encoder, decoder=decoder, likelihood=likelihood, prior=prior)
+        require_module(encoder=encoder, decoder=decoder, likelihood=likelihood, prior=prior)
+        order = "The order is VAE(encoder, decoder, likelihood, prior)."
+        require_instance(Likelihood, order, likelihood=likelihood)
+        require_instance(Prior, order, prior=prior)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
@@ -122,13 +133,17 @@ class VAE(nn.Module):
 
     def encode(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x): mean and log-variance, shapes (B, D), in float32 or better."""
-        _require_batch(x)
-        mean, log_var = self.encoder(x)
+        require_batch(x)
+        q = self.encoder(x)
+        require_gaussian(**{"encoder(x)": q})
+        mean, log_var = q
         return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
 
     def decode(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the likelihood's parameters for codes z, in float32 or better."""
-        return at_least_float32(self.decoder(z))
+        output = self.decoder(z)
+        require_tensor(**{"decoder(z)": output})
+        return at_least_float32(output)
 
     def reconstruct(self, x: Float[Tensor, " B *event"]) -> Float[Tensor, " B *event"]:
         """Return the expected x at the mean code of each example, without noise."""
@@ -167,12 +182,17 @@ def importance_weighted_bound(
         One bound for each example, in nats, shape (B,).
 
     Raises:
+        TypeError: `model` is no VAE, or a count is not whole.
         ValueError: x does not fit the model or is not finite, or a count is below 1.
 
     Reference: Burda, Grosse and Salakhutdinov (2016), equation (8).
+
+    >>> from companion.pretrained import load
+    >>> importance_weighted_bound(load("vae_2d"), torch.ones(3, 1, 28, 28), n_samples=5).shape
+    torch.Size([3])
     """
-    _require_vae(model)
-    _require_batch(x)
+    require_vae(model)
+    require_batch(x)
     require_count(n_samples=n_samples, max_rows=max_rows)
     bounds = [
         _bound_of_chunk(model, chunk, n_samples, max_rows, generator) for chunk in x.split(max_rows)
@@ -200,8 +220,12 @@ def log_importance_weights(
         ValueError: x does not fit the model or is not finite, or `n_samples` < 1.
 
     Reference: Burda, Grosse and Salakhutdinov (2016), section 3.
+
+    >>> from companion.pretrained import load
+    >>> log_importance_weights(load("vae_2d"), torch.ones(3, 1, 28, 28), n_samples=5).shape
+    torch.Size([5, 3])
     """
-    _require_vae(model)
+    require_vae(model)
     require_count(n_samples=n_samples)
     return _log_weights(model, x, model.encode(x), n_samples, generator)
 
@@ -230,30 +254,3 @@ def _bound_of_chunk(
         log_weights = _log_weights(model, x, q, size, generator)
         total = torch.logaddexp(total, log_weights.logsumexp(0))
     return total - math.log(n_samples)
-
-
-def _require_modules(**modules: Any) -> None:
-    for name, module in modules.items():
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"`{name}` must be a torch.nn.Module, but it is {module!r}. "
-                f"Pass an instance, not the class or a function: Bernoulli(), not Bernoulli."
-            )
-
-
-def _require_vae(model: Any) -> None:
-    if not isinstance(model, nn.Module) or not hasattr(model, "encode"):
-        raise TypeError(
-            f"`model` must be a VAE, but it is a {type(model).__name__}. "
-            f"Pass the whole model: VAE(encoder, decoder, likelihood, prior)."
-        )
-
-
-def _require_batch(x: Tensor) -> None:
-    require_tensor(x=x)
-    if x.dim() < 2 or len(x) == 0:
-        raise ValueError(
-            f"`x` has shape {tuple(x.shape)}, but a batch (B, *event) with B >= 1 is expected. "
-            f"One example becomes a batch of one by x[None]."
-        )
-    require_finite(x=x)

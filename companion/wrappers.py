@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validate import require_count
+from companion._validate import require_count, require_module
 from companion.data import binarize
 from companion.vae import VAE, Elbo, WarmElbo
 
@@ -34,7 +34,7 @@ class DynamicBinarization(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        _require_module(model)
+        require_module(model=model)
         self.model = model
 
     def forward(
@@ -55,13 +55,18 @@ class KLWarmUp(nn.Module):
         n_steps: number of training steps until beta is 1.
 
     Reference: Bowman et al. (2016), section 3.1; Sønderby et al. (2016), section 2.3.
+
+    >>> from companion.pretrained import load
+    >>> warm = KLWarmUp(load("vae_2d"), n_steps=2)
+    >>> [warm(torch.ones(1, 1, 28, 28)).beta.item() for _ in range(4)]
+    [0.0, 0.5, 1.0, 1.0]
     """
 
     step: Tensor
 
     def __init__(self, model: VAE, n_steps: int) -> None:
         super().__init__()
-        _require_module(model)
+        require_module(model=model)
         require_count(n_steps=n_steps)
         self.model = model
         self.n_steps = n_steps
@@ -80,10 +85,3 @@ class KLWarmUp(nn.Module):
         beta = (self.step / self.n_steps).clamp(max=1)
         self.step += 1
         return beta
-
-
-def _require_module(model: object) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"`model` must be a torch.nn.Module, but it is {model!r}. Pass a VAE, not its class."
-        )

@@ -112,6 +112,11 @@ CASES = [
      ValueError, "`z` holds 1 values"),
     ("half a code", lambda: StandardNormal(2).sample(2.0), TypeError, "`n` must be a whole number"),
     ("no codes", lambda: StandardNormal(2).sample(0), ValueError, "`n` must be at least 1"),
+    ("mean alone for a q", lambda: StandardNormal(2).kl(Z, Z),
+     TypeError, "`q` must be a pair (mean, log_var), but it is a Tensor. Collect the two tensors"),
+    ("number for a q", lambda: StandardNormal(2).kl(3, Z), TypeError, "but it is a int"),
+    ("numbers in a q", lambda: StandardNormal(2).kl((0.0, 0.0), Z),
+     TypeError, "`mean` must be a torch.Tensor, but it is a float"),
     ("q of another size", lambda: StandardNormal(3).kl(DiagonalGaussian(Z, Z), Z),
      ValueError, "`mean` has shape (3, 2), but its last axis must have size 3"),
     # Networks

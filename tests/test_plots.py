@@ -96,6 +96,21 @@ def test_a_latent_map_needs_no_gradients(ax):
     assert layer.weight.grad is None
 
 
+def test_a_latent_map_makes_the_codes_where_the_model_is(ax, device):
+    layer = torch.nn.Linear(2, 4).to(device)
+    plots.latent_map(lambda z: layer(z).reshape(-1, 1, 2, 2), ax, n=3, device=device)
+    # This device is on every machine, but its tensors hold no numbers that could come back.
+    seen = []
+
+    def decode(z):
+        seen.append(z.device.type)
+        return torch.full((len(z), 1, 2, 2), 0.5, requires_grad=True, dtype=torch.bfloat16)
+
+    plots.latent_map(decode, ax, n=2, device="meta")
+    assert seen == ["meta"]
+    assert np.allclose(ax.images[-1].get_array(), 0.5)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [

@@ -98,6 +98,32 @@ def test_a_copy_of_the_vae_has_a_prior_with_its_own_encoder(vamp):
     assert vae.encoder is not vamp._encoder[0]
 
 
+def test_the_vamp_prior_follows_when_the_vae_is_moved_or_loads_weights(vamp):
+    vae = VAE(vamp._encoder[0], MLPDecoder(2, (4,)).double(), Bernoulli(), vamp)
+    other = copy.deepcopy(vae)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 1
+    z = oracles.normal(6, 2, seed=1)
+    assert not torch.equal(vae.prior.log_prob(z), other.prior.log_prob(z))
+    vae.load_state_dict(other.state_dict())
+    assert torch.equal(vae.prior.log_prob(z), other.prior.log_prob(z))
+    single = vae.float()
+    assert single.prior.components().mean.dtype == torch.float32
+    assert single.to("meta").prior.components().mean.device.type == "meta"
+
+
+def test_the_vamp_prior_does_not_follow_when_the_vae_gets_another_encoder(vamp):
+    vae = VAE(vamp._encoder[0], MLPDecoder(2, (4,)).double(), Bernoulli(), vamp)
+    z = oracles.normal(6, 2, seed=1)
+    before = vae.prior.log_prob(z)
+    vae.encoder = MLPEncoder((4,), 2, (8,)).double()
+    assert torch.equal(vae.prior.log_prob(z), before)
+    vae.prior = VampPrior(vae.encoder, vae.prior.pseudo_inputs)  # what the docstring advises
+    assert vae.prior._encoder[0] is vae.encoder
+    assert not torch.equal(vae.prior.log_prob(z), before)
+
+
 def test_pseudo_inputs_start_where_they_are_put_but_inside_the_range():
     start = torch.tensor([[0.0, 0.3, 1.0, 0.9]])
     prior = VampPrior(MLPEncoder((4,), 2), start)

@@ -35,7 +35,7 @@ def test_it_prints_in_the_order_of_the_call(capsys):
 def displayed(monkeypatch):
     """Pretend to be a notebook, and collect what it is shown."""
     shown = []
-    monkeypatch.setattr(module, "_interactive_shell", object)
+    monkeypatch.setattr(module, "running_shell", object)
     monkeypatch.setattr(
         "IPython.display.display", lambda *args, **kwargs: shown.append((*args, kwargs))
     )

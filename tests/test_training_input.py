@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -100,11 +101,8 @@ def test_a_terminal_gets_a_bar_with_the_loss(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("answers", "shown"), [(True, True), (False, False)])
 def test_a_live_notebook_is_watched_and_an_executed_one_is_not(monkeypatch, answers, shown):
-    import builtins
-    from types import SimpleNamespace
-
     shell = SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers))
-    monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
+    monkeypatch.setattr(_bar, "running_shell", lambda: shell)
     assert _bar.somebody_watches() is shown
 
 
@@ -162,7 +160,12 @@ def bad(model=GOOD, data=X, **settings):
         (bad(learning_rate="fast"), TypeError, r"`learning_rate` must be a number, but it is a"),
         (bad(seed=0.5), TypeError, r"A seed must be a whole number, but it is 0.5 \(float\)"),
         (bad(seed=None), TypeError, r"A seed must be a whole number, but it is None"),
-        (bad(lambda x: x), TypeError, r"`model` must be a torch.nn.Module, but it is a function"),
+        (
+            bad(lambda x: x),
+            TypeError,
+            r"`model` must be a torch.nn.Module, but it is a function. Pass an in",
+        ),
+        (bad(loss=3.0), TypeError, r"`loss` must be a function, but it is 3.0"),
         (bad(nn.ReLU()), ValueError, r"`model` has no parameters to train.*requires_grad_\(True"),
         (bad(NoKeyword()), TypeError, r"NoKeyword.forward\(x\) does not take that: got an unexp"),
         (bad(data=(X, X)), TypeError, r"the 2 tensor\(s\) of `data` and generator=.*too many pos"),

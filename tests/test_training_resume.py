@@ -227,6 +227,33 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
     assert path.read_text() == "a diary"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, facts: tensors.update({"adam.unknown": torch.ones(2)}),
+        lambda tensors, facts: tensors.update({"adam.unknown.step": torch.ones(2)}),
+        lambda tensors, facts: tensors.update({"model.unknown": torch.ones(2)}),
+        lambda tensors, facts: tensors.pop("first_loss"),
+        lambda tensors, facts: tensors.pop("curve.train.loss"),
+        lambda tensors, facts: facts["curves"]["train"].append("unknown"),
+        lambda tensors, facts: facts.update(epochs=None),
+        lambda tensors, facts: facts.update(curves=None),
+        lambda tensors, facts: facts.pop("settings"),
+    ],
+)
+def test_a_checkpoint_with_an_unknown_or_missing_entry_is_refused(tmp_path, change):
+    run = Run(device="cpu", progress=False, checkpoint=tmp_path / "run")
+    trained(epochs=1, run=run)
+    tensors, facts = checkpoints.load(run.checkpoint)
+    change(tensors, facts)
+    checkpoints.save(run.checkpoint, tensors, **facts)
+    model = Regression(noise=0.1, norm=True)
+    before = weights(model)
+    with pytest.raises(ValueError, match=r"[Dd]elete the file or name another"):
+        trained(epochs=2, model=model, run=run)
+    assert torch.equal(weights(model), before)
+
+
 def test_a_folder_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         trained(run=Run(device="cpu", checkpoint=tmp_path))

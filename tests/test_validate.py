@@ -26,6 +26,11 @@ PASSES = [
     lambda: v.require_count(n=1),
     lambda: v.require_positive(a=1, b=0.5),
     lambda: v.require_choice(("a", "b"), name="b"),
+    lambda: v.require_given_generator(torch.Generator()),
+    lambda: v.require_module(a=torch.nn.ReLU(), b=torch.nn.Linear(1, 1)),
+    lambda: v.require_function(a=len, b=torch.nn.ReLU()),
+    lambda: v.require_instance(dict, "", a={}),
+    lambda: v.require_float64_device(a=GRAY, b=GRAY.to("meta")),
 ]
 
 FAILS = [
@@ -72,6 +77,12 @@ FAILS = [
     (lambda: v.require_positive(a="1"), TypeError, "must be a number"),
     (lambda: v.require_positive(a=True), TypeError, "must be a number"),
     (lambda: v.require_choice(("a", "b"), name="c"), ValueError, "one of 'a', 'b', but it is 'c'"),
+    (lambda: v.require_given_generator(None), TypeError, "torch.Generator().manual_seed(0)"),
+    (lambda: v.require_module(a=torch.nn.ReLU(), b=torch.nn.ReLU), TypeError, "`b` must be a"),
+    (lambda: v.require_module(a=torch.nn.ReLU), TypeError, "the class ReLU. Pass an instance"),
+    (lambda: v.require_module(a=torch.relu), TypeError, "put a function into the forward"),
+    (lambda: v.require_function(a=3), TypeError, "`a` must be a function, but it is 3. Pass"),
+    (lambda: v.require_instance(dict, "Do.", a=[]), TypeError, "a dict, but it is a list. Do."),
 ]
 
 VALUE_CHECKS = [

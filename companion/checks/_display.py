@@ -2,23 +2,17 @@
 
 import html
 import re
-import sys
 import textwrap
-from typing import Any
+
+from companion._shell import running_shell
 
 # Themes color code for the page's background, but some put outputs on a background of their own.
 _PLAIN = ' style="color:inherit;background:transparent"'
 
 
-def _shell() -> Any:
-    """Return the running IPython shell, or None; never imports IPython."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
-
-
 def _cell() -> object:
     """Return something that differs from one notebook cell to the next."""
-    return getattr(_shell(), "execution_count", None)
+    return getattr(running_shell(), "execution_count", None)
 
 
 def _print(text: str) -> None:
@@ -49,7 +43,7 @@ class Shown:
     def show(self) -> None:
         """Display it now: HTML in a notebook, text in a terminal or a script."""
         self._shown_in = _cell()
-        if _shell() is None:
+        if running_shell() is None:
             _print(self.text())
         else:
             from IPython.display import display
