@@ -19,6 +19,7 @@ from companion._validate import (
     require_finite,
     require_generator,
     require_last_axis,
+    require_matrix,
     require_same_device,
     require_same_shape,
     require_tensor,
@@ -103,8 +104,45 @@ def log_prob(
     require_same_device(value=value, mean=mean)
     require_finite(value=value)
     _require_trailing(value, mean)
+    return _log_density(value, mean, log_var)
+
+
+def pairwise_log_prob(
+    z: Float[Tensor, "*batch D"], mean: Float[Tensor, "K D"], log_var: Float[Tensor, "K D"]
+) -> Float[Tensor, "*batch K"]:
+    r"""Log-density of every code under every one of K diagonal Gaussians, in nats.
+
+    .. math:: \log N(z; \mu_k, \sigma_k^2)
+
+    Args:
+        z: codes, shape (B, D) or (S, B, D).
+        mean: shape (K, D).
+        log_var: log-variance, shape (K, D).
+
+    Returns:
+        Shape (B, K) or (S, B, K).
+
+    Raises:
+        TypeError: an argument is no tensor of floating-point numbers.
+        ValueError: `mean` and `log_var` are not both (K, D), the last axis of z is not D, devices
+            differ, or a value is not finite.
+
+    >>> pairwise_log_prob(torch.zeros(3, 1), torch.zeros(2, 1), torch.zeros(2, 1)).shape
+    torch.Size([3, 2])
+    """
+    require_tensor(z=z)
+    _require_parameters(mean=mean, log_var=log_var)
+    require_matrix(None, mean.shape[-1] if mean.dim() else 1, mean=mean)
+    require_last_axis(mean.shape[1], z=z)
+    require_same_device(z=z, mean=mean)
+    require_finite(z=z)
+    return _log_density(z.unsqueeze(-2), mean, log_var)
+
+
+def _log_density(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     scaled = (value - mean) * inverse_std(log_var)
-    return -0.5 * (LOG_2PI + log_var + scaled.square()).sum(-1)
+    constant = mean.shape[-1] * LOG_2PI + log_var.sum(-1)  # summed apart: K or B numbers only
+    return -0.5 * (constant + scaled.square().sum(-1))
 
 
 def kl(

@@ -237,8 +237,5 @@ def _log_mixture(z: Tensor, q: DiagonalGaussian) -> Tensor:
     """Log-density of the equal mixture of all rows of q, at the rows of z, in bounded memory."""
     count, dim = q.mean.shape
     rows = max(1, _MAX_NUMBERS // (count * dim))
-    parts = [
-        gaussian.log_prob(part[:, None].expand(-1, count, -1), *q).logsumexp(1)
-        for part in z.split(rows)
-    ]
+    parts = [gaussian.pairwise_log_prob(part, *q).logsumexp(1) for part in z.split(rows)]
     return torch.cat(parts) - math.log(count)

@@ -159,8 +159,7 @@ class GaussianMixture(Prior):
         require_same_device(z=z, mean=self.mean)
         require_finite(z=z)
         if self.covariance == "diagonal":
-            points = z.unsqueeze(-2).expand(*z.shape[:-1], *self.mean.shape)
-            log_density = gaussian.log_prob(points, self.mean, self.log_var)
+            log_density = gaussian.pairwise_log_prob(z, self.mean, self.log_var)
         else:
             log_density = self._log_density_full(z)
         return self.logits.log_softmax(0) + log_density
@@ -213,4 +212,5 @@ class GaussianMixture(Prior):
         centered = z.unsqueeze(-2) - self.mean
         white = torch.einsum("kij,...kj->...ki", whiten.to(centered), centered)
         half_log_det = self.tril.diagonal(dim1=-2, dim2=-1).sum(-1)
-        return -0.5 * (LOG_2PI + white.square()).sum(-1) - half_log_det
+        constant = half_log_det + self.dim / 2 * LOG_2PI
+        return -0.5 * white.square().sum(-1) - constant

@@ -208,8 +208,8 @@ class VampPrior(Prior):
         require_finite(z=z)
         mean, log_var = self.components()
         require_last_axis(mean.shape[1], z=z)
-        points = z.unsqueeze(-2).expand(*z.shape[:-1], *mean.shape)
-        return gaussian.log_prob(points, mean, log_var).logsumexp(-1) - math.log(len(mean))
+        log_densities = gaussian.pairwise_log_prob(z, mean, log_var)
+        return log_densities.logsumexp(-1) - math.log(len(mean))
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:

@@ -9,7 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.gaussian import entropy, kl, kl_to_standard, log_prob, rsample
+from companion.gaussian import (
+    entropy,
+    kl,
+    kl_to_standard,
+    log_prob,
+    pairwise_log_prob,
+    rsample,
+)
 
 NUMBER = st.floats(-5, 5, allow_subnormal=False)
 
@@ -78,6 +85,25 @@ def test_a_batch_of_one_equals_its_row_in_a_batch_of_a_hundred(device):
         inputs = tensors[:n_inputs]
         alone = function(*(tensor[37:38] for tensor in inputs))
         torch.testing.assert_close(alone, function(*inputs)[37:38], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 7, 3)])
+def test_pairs_equal_torch_distributions(shape, device):
+    z = oracles.normal(*shape, seed=0).to(device)
+    mean, log_var = (oracles.normal(5, 3, seed=seed).to(device) for seed in (1, 2))
+    expected = torch.stack(
+        [
+            torch.distributions.Normal(m, (v / 2).exp()).log_prob(z).sum(-1)
+            for m, v in zip(mean, log_var, strict=True)
+        ],
+        dim=-1,
+    )
+    torch.testing.assert_close(pairwise_log_prob(z, mean, log_var), expected)
+
+
+def test_gradients_of_pairs_equal_finite_differences():
+    inputs = [oracles.normal(n, 3, seed=n).requires_grad_() for n in (4, 2, 2)]
+    assert torch.autograd.gradcheck(pairwise_log_prob, [*inputs[:2], inputs[2] + 1])
 
 
 def test_one_mean_serves_many_samples():

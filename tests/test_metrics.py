@@ -116,13 +116,13 @@ def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
     means, log_var = oracles.normal(30, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
     vae, z = linear_vae(means, log_var), oracles.normal(50, 2, seed=2)
     whole = aggregated_log_prob(vae, means, z)
-    sizes, log_prob = [], metrics.gaussian.log_prob
+    sizes, log_prob = [], metrics.gaussian.pairwise_log_prob
 
-    def watched(value, *q):
-        sizes.append(value.numel())
-        return log_prob(value, *q)
+    def watched(part, mean, log_var):
+        sizes.append(len(part) * mean.numel())
+        return log_prob(part, mean, log_var)
 
-    monkeypatch.setattr(metrics.gaussian, "log_prob", watched)
+    monkeypatch.setattr(metrics.gaussian, "pairwise_log_prob", watched)
     for limit, largest in ((1, 30 * 2), (7 * 30 * 2, 7 * 30 * 2)):  # at least one code at a time
         sizes.clear()
         monkeypatch.setattr(metrics, "_MAX_NUMBERS", limit)
