@@ -83,17 +83,18 @@ def test_the_command_writes_weights_and_a_card_that_load(images, tmp_path, monke
         command, "mnist", lambda split, **options: asked.append((split, options)) or mnist5k("test")
     )
     monkeypatch.setitem(vaes.RECIPES, "vae_2d", SMALL)
-    options = ["--out", str(tmp_path), "--checkpoints", str(tmp_path / "c"), "--device", "cpu"]
-    sizes = ["--samples", "5", "--bounds", "20"]
-    monkeypatch.setattr(sys, "argv", ["recipes", "vae_2d", *options, *sizes])
+    monkeypatch.chdir(tmp_path)
+    options = ["--device", "cpu", "--samples", "5", "--bounds", "20"]
+    monkeypatch.setattr(sys, "argv", ["recipes", "vae_2d", *options])
     command.main()
+    written = tmp_path / "retrained"  # not over the files of the package
     assert [split for split, _ in asked] == ["train", "test"]
     assert asked[0][1]["exclude_mnist5k"]
     card = json.loads(capsys.readouterr().out)
     assert card["epochs"] == 3
-    assert card["sha256"] == pretrained.file_hash(tmp_path / "vae_2d.safetensors")
-    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
-    weights = checkpoints.load(tmp_path / "vae_2d.safetensors").tensors
+    assert card["sha256"] == pretrained.file_hash(written / "vae_2d.safetensors")
+    monkeypatch.setattr(pretrained, "FOLDER", written)
+    weights = checkpoints.load(written / "vae_2d.safetensors").tensors
     assert pretrained.load("vae_2d").state_dict().keys() == weights.keys()
 
 

@@ -17,7 +17,8 @@ def main() -> None:
     """Train one model, measure it, and write its weights and its card."""
     args = _arguments()
     folder = args.checkpoints / args.name
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder, args.out):
+        path.mkdir(parents=True, exist_ok=True)
     recipe, device = RECIPES[args.name], torch.device(args.device or default_device())
     images = mnist("train", root=args.data, device=device, exclude_mnist5k=True).images
     started = time.monotonic()
@@ -53,7 +54,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--data", help="folder of MNIST; default: the course's cache")
     parser.add_argument("--device", help="cpu, cuda, ...; default: the fastest one")
-    parser.add_argument("--out", type=Path, default=pretrained.FOLDER, help="where the files go")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("retrained"),
+        help=f"where the files go; {pretrained.FOLDER} holds those of the package",
+    )
     parser.add_argument(
         "--checkpoints",
         type=Path,
