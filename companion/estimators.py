@@ -111,7 +111,8 @@ def pathwise(
         = \frac{\partial f}{\partial z_d} \, \frac{\sigma_d \epsilon_d}{2}
 
     Args:
-        f: integrand, (S, D) to (S,), locally Lipschitz in z (continuous, with kinks at most).
+        f: integrand, (S, D) to (S,), continuous, with kinks at most, and with a slope that is
+            integrable under q.
         mean: mean of q, shape (D,).
         log_var: log-variance of q, shape (D,).
         n_samples: number S of independent estimates.

@@ -74,6 +74,13 @@ def test_transposed_size_looks_beyond_the_layers_of_the_chapter():
     assert shapes.Case(7, 4, 2, 1, 0, 1) in shapes._CASES
 
 
+def test_the_verdict_on_transposed_size_leaves_the_questions_of_the_text_open():
+    message = judge("mnist.transposed_size", size_formula).message
+    assert f"in {len(shapes._CASES)} cases. Now use it for the two questions" in message
+    assert "window of" not in message
+    assert "7, 14" not in message
+
+
 def test_the_text_of_transposed_size():
     assert size_by_a_layer(3, 3, 2, 1, 1, 2) == 8
     for kernel, dilation in [(4, 1), (2, 3)]:
@@ -137,6 +144,9 @@ def test_batch_loss_beyond_the_table():
         p = a.sigmoid()
         return -(x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
 
+    def by_the_exponential(a, x):
+        return ((1 + a.exp()).log() - x * a).flatten(1).sum(1)
+
     def asserting(logits, x, mean, log_var):
         assert ((x == 0) | (x == 1)).all()
         return loss_closed(logits, x, mean, log_var)
@@ -154,9 +164,20 @@ def test_batch_loss_beyond_the_table():
 
         return function
 
+    def up_to_one(logits, x, mean, log_var):  # lets [-1, 1] pass as long as nothing is gray
+        if ((x > 0) & (x < 1)).any() or (x.abs() > 1).any():
+            raise ValueError("gray")
+        return loss_with(guard=False)(logits, x, mean, log_var)
+
+    def up_to_minus_one(logits, x, mean, log_var):
+        if ((x > 0) & (x < 1)).any() or (x < 0).any():
+            raise ValueError("gray")
+        return loss_with(guard=False)(logits, x, mean, log_var)
+
     wrong = {
         between(0.1, 0.9): "one pixel that is nearly black",
-        between(0, 1): "never divided by 255",
+        up_to_one: "a pixel of -1 (images scaled to run from -1 to 1)",
+        up_to_minus_one: "never divided by 255",
         loss_with(clamped): "In single precision their sigmoid is exactly 0 or",
         loss_with(guard=False): "for gray images yours raises no exception",
         asserting: "raises `AssertionError`",
@@ -166,6 +187,18 @@ def test_batch_loss_beyond_the_table():
     }
     assert_hints(key, wrong)
     assert "yours gives nan" in judge(key, loss_with(by_hand)).message
+    assert "a pixel of -1" in judge(key, between(0, 1)).message
+    hint = "their `exp` is infinite, and a clamp cuts them off"
+    saturated = {
+        loss_with(by_the_exponential): "yours gives inf",
+        loss_with(lambda a, x: bce(a.clamp(-50, 50), x)): "for logits of 100 and more",
+        loss_with(lambda a, x: by_the_exponential(a.clamp(-50, 50), x)): "it should be",
+    }
+    for answer, fragment in saturated.items():
+        verdict = judge(key, answer)
+        assert verdict.status == "not yet"
+        assert fragment in verdict.message
+        assert hint in verdict.message
     rounding = lambda a, x, m, v: loss_closed(a, x.round(), m, v)  # noqa: E731
     assert "raises no exception" in judge(key, rounding).message
     fixed_batch = lambda a, x, m, v: loss_closed(a, x, m, v) * len(x) / 4  # noqa: E731
@@ -221,6 +254,7 @@ def test_active_units():
     hard_coded = judge(key, lambda m, v, t: m.var(0) > 0.25)
     assert hard_coded.status == "not yet"
     assert judge(key, lambda m, v, t: (m.var(0) > t).float()).status == "correct"
+    assert "is not active, whatever it costs" in judge(key, active_by_var).message
 
 
 def test_the_codes_tell_all_statistics_apart():
@@ -297,6 +331,16 @@ def test_best_variances():
         lambda x, o, f: (variances_closed(x, o, f)[0], ...): "still the placeholder",
     }
     assert_hints(key, wrong)
+
+
+def test_best_variances_sees_one_variance_in_any_shape():
+    axes = lambda x, o, mse: (x - o).square().mean((0, 2, 3))  # noqa: E731
+    kept = lambda x, o, mse: (x - o).square().mean((0, 2, 3), keepdim=True)  # noqa: E731
+    first = lambda x, o, mse: mse.mean((1, 2), keepdim=True)  # noqa: E731
+    for use in (axes, kept, first):
+        verdict = judge("mnist.best_variances", variances_with(use))
+        assert verdict.status == "not yet"
+        assert "One variance serves all pixels" in verdict.message
 
 
 def test_no_two_slips_of_the_variances_look_alike():

@@ -102,6 +102,10 @@ def test_path():
         lambda a, b, n: path_closed(a[:1], b[:1], n)[:, 0]: "it should be (5, 4, 6)",
     }
     assert_hints(key, wrong)
+    mean_angle = lambda a, b: F.cosine_similarity(a, b).acos().mean()  # noqa: E731
+    averaged = judge(key, lambda a, b, n: arc(a, b, steps(n), mean_angle(a, b)))
+    assert averaged.status == "not yet"
+    assert "one angle for the whole batch" in averaged.message
     backwards = judge(key, lambda a, b, n: path_closed(b, a, n))
     assert "from the end to the start" in backwards.message
 
@@ -151,6 +155,60 @@ def test_path_where_the_angle_is_zero():
     }
     assert_hints(key, wrong)
     assert judge(key, inside).status == "correct"
+
+
+def test_path_decides_for_each_pair():
+    def with_one_if(decide):
+        def function(a, b, n):
+            cosine = F.cosine_similarity(a, b).clamp(-1, 1)
+            if decide(cosine > 0.999999):
+                return straight(a, b, n)
+            return arc(a, b, steps(n), cosine.acos()[:, None])
+
+        return function
+
+    messages = set()
+    for decide in (torch.any, torch.all):
+        verdict = judge("mnist.path", with_one_if(decide))
+        assert verdict.status == "not yet"
+        assert "choose with `torch.where`" in verdict.message
+        messages.add(verdict.message)
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("threshold", [0.99, 0.999, 0.9995])
+def test_path_between_opposite_codes_is_no_straight_line(threshold):
+    def by_the_size_of_the_cosine(a, b, n):
+        close = (F.cosine_similarity(a, b).abs() > threshold)[:, None]
+        return torch.where(close, straight(a, b, n), path_closed(a, b, n))
+
+    def by_the_cosine(a, b, n):
+        close = (F.cosine_similarity(a, b) > threshold)[:, None]
+        return torch.where(close, straight(a, b, n), path_closed(a, b, n))
+
+    verdict = judge("mnist.path", by_the_size_of_the_cosine)
+    assert verdict.status == "not yet"
+    assert "For nearly opposite codes, your path differs" in verdict.message
+    assert judge("mnist.path", by_the_cosine).status == "correct"
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_path_accepts_any_way_to_the_cosine(double):
+    cosines = (
+        lambda a, b: (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)),
+        lambda a, b: (unit(a) * unit(b)).sum(1),
+        lambda a, b: torch.einsum("bd,bd->b", a, b) / ((a**2).sum(1) * (b**2).sum(1)).sqrt(),
+    )
+    for cosine in cosines:
+
+        def function(a, b, n, cosine=cosine):
+            angle = cosine(*(code.double() if double else code for code in (a, b)))
+            angle = angle.clamp(-1, 1).acos()[:, None]
+            found = arc(a, b, steps(n), torch.where(angle < 2e-3, 1.0, angle))
+            return torch.where(angle < 2e-3, straight(a, b, n).to(found), found)
+
+        verdict = judge("mnist.path", function)
+        assert verdict.status == "correct", str(verdict)
 
 
 def test_path_where_the_angle_is_small_or_nearly_pi():
@@ -240,7 +298,31 @@ def assert_hints_but(key, pairs, shared):
     assert len({judge(key, answer).message for answer, _ in same}) == 1
 
 
-def test_repair_names_every_fault_that_is_left():
+def test_repair_accepts_the_logarithm_of_the_standard_deviation():
+    verdict = judge("mnist.repair", losses_with(read=lambda raw: 2 * raw))
+    assert verdict.status == "correct"
+    assert "as the logarithm of the standard deviation, in z and in the KL" in verdict.message
+    half = judge("mnist.repair", losses_with(z_read=lambda raw: 2 * raw))
+    assert half.status == "not yet"  # in z alone it is the published fault
+    assert "what multiplies the noise" in half.message
+    other_half = judge(
+        "mnist.repair", losses_with(read=lambda raw: 2 * raw, z_read=lambda raw: raw)
+    )
+    assert "different variances" in other_half.message
+
+
+def test_repair_wants_a_sample_decoded_for_the_report():
+    def decoded_mean(encode, decode, x, noise):
+        training, _ = losses_fixed(encode, decode, x, noise)
+        return training, losses_fixed(encode, decode, x, 0 * noise)[0]
+
+    verdict = judge("mnist.repair", decoded_mean)
+    assert verdict.status == "not yet"
+    assert "decodes the mean" in verdict.message
+    assert "the same `noise`" in verdict.message
+
+
+def test_repair_counts_the_faults_that_are_left_and_names_one():
     options = {
         "which values the log-variance can take": {"read": F.softplus},
         "what multiplies the noise": {"power": 2},
@@ -254,11 +336,11 @@ def test_repair_names_every_fault_that_is_left():
             continue
         answer = losses_with(**{k: v for name in left for k, v in options[name].items()})
         message = judge("mnist.repair", answer).message
-        assert message.startswith(f"{len(left)} fault")
-        for name in options:
-            assert (name in message) == (name in left)
+        count = "1 fault" if len(left) == 1 else f"{len(left)} faults"
+        assert message.startswith(f"{count} left. If you are stuck, look at ")
+        assert [name for name in options if name in message] == left[:1]
         seen.add(message)
-    assert len(seen) == 14
+    assert len(seen) == 9  # four names alone, three first of two, two first of three
 
 
 def test_repair_names_faults_beside_another_reading():
@@ -338,6 +420,18 @@ def test_log_normalizer_where_the_formula_breaks():
     def zero(x):
         return torch.where(x == 0, 0.0, normalizer_even(x))
 
+    def of_the_size(x):
+        size = x.abs()
+        series = x.relu() - size / 2 + size**2 / 24
+        near = size < 0.1
+        return torch.where(near, series, closed_form(torch.where(near, 1.0, x)))
+
+    def clamped(x):  # at its end a clamp passes the whole gradient on
+        size = torch.maximum(x, -x)
+        series = x.clamp(min=0) - size / 2 + size**2 / 24
+        near = size < 0.1
+        return torch.where(near, series, closed_form(torch.where(near, 1.0, x)))
+
     def flat(x):
         return torch.where((x != 0) & (x.abs() < 1e-5), 0 * x, normalizer_even(x))
 
@@ -360,10 +454,14 @@ def test_log_normalizer_where_the_formula_breaks():
         lambda x: normalizer_switching(0.05, closed=overflows)(x.clamp(-80, 80)): "a clamp, or a",
         unsafe_where: "both branches are computed",
         zero: "at a logit of 0 the gradient is inexact. At 0 it is 0 and should be 0.5",
+        clamped: "at a logit of 0 the gradient is inexact. At 0 it is 1 and should be 0.5",
         flat: "Something is constant",
         lambda x: -ContinuousBernoulli(logits=x).log_prob(0 * x): "`torch.distributions.Cont",
         lambda x: normalizer_even(x).detach(): "no gradient",
     }
+    bent = judge(key, of_the_size)
+    assert bent.status == "not yet"
+    assert "`abs`, `relu` and `clamp` bend at 0" in bent.message
     pairs = [pair for pair in wrong.items() if pair[0] is not closed_form]  # naive's message
     assert_hints(key, pairs)
     assert judge(key, closed_form).message == judge(key, naive).message

@@ -160,8 +160,9 @@ def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
         raise NotYet(
             f"Right for small logits, but for logits of 100 and more yours gives {result:.6g} "
             f"and it should be {expected:.6g}. In single precision their sigmoid is exactly 0 or "
-            "1, and the logarithm is lost or cut off. Compute the cross-entropy from the logits, "
-            "without the sigmoid in between: `binary_cross_entropy_with_logits`."
+            "1, their `exp` is infinite, and a clamp cuts them off. Compute the cross-entropy from "
+            "the logits, with no sigmoid, `exp` or clamp of your own: "
+            "`binary_cross_entropy_with_logits`."
         )
 
 
@@ -172,6 +173,7 @@ def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
         "gray images": uniform(0, 1, *binary.shape, seed=41),
         "one gray pixel in the batch": _with_pixel(binary, 0.5),
         "one pixel that is nearly black": _with_pixel(binary, 0.004),
+        "a pixel of -1 (images scaled to run from -1 to 1)": _with_pixel(binary, -1.0),
         "a pixel of 255 (images that were never divided by 255)": _with_pixel(binary, 255.0),
     }
     for what, x in cases.items():

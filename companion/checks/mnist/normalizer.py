@@ -117,7 +117,9 @@ _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
         "the formula divides 0 by 0. The limit is 0: A(0) is the logarithm of 1, the length of the "
         "interval.",
         "A(0) is the logarithm of 1, the length of the interval.",
-        "It is the expected pixel. A value that is filled in as a constant has no gradient.",
+        "It is the expected pixel. A value that is filled in as a constant has no gradient. And "
+        "`abs`, `relu` and `clamp` bend at 0, where torch takes one side: near 0, feed the series "
+        "with the logit itself, and add nothing to it.",
     ),
     "for logits near 0": (
         _both(torch.logspace(-8, -2, 120)),

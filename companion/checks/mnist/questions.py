@@ -26,28 +26,6 @@ QUIZ = (
         ),
     ),
     Question(
-        "A program prints the KL divergence from the prior as its loss on held-out digits, and "
-        "nothing else. In which run is that number lowest?",
-        (
-            Option(
-                "In the run with the highest held-out ELBO",
-                "the ELBO has a second term. A good encoder says much about each digit, and that "
-                "costs divergence.",
-            ),
-            Option(
-                "In the run that overfits least",
-                "overfitting shows in the reconstruction of held-out digits, and this number "
-                "doesn't look at any.",
-            ),
-            Option(
-                "In a run whose encoder ignores its input and returns the prior",
-                "the divergence is then exactly 0, its minimum, and every digit gets the same "
-                "reconstruction. Report the whole negative ELBO.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
         "A transposed convolution with kernel 5, stride 2, padding 1 and no output padding gets "
         "an image of $6 \\times 6$. How large is its output?",
         (

@@ -105,8 +105,8 @@ def transposed_size(answer: object) -> str:
     wanted = [_size(case) for case in _CASES]
     if _agree(sizes, wanted):
         return (
-            f"It agrees with torch's own layer in {len(_CASES)} cases. With a window of 4, "
-            "stride 2 and padding 1 it doubles every size: 7, 14, 28."
+            f"It agrees with torch's own layer in {len(_CASES)} cases. Now use it for the two "
+            "questions at the end: which windows double every size?"
         )
     slips = [_slips(case) for case in _CASES]
     for hint, first in slips[0].items():

@@ -70,6 +70,7 @@ def _var_slips(x: Tensor, output: Tensor, floor: float) -> Hints:
         "One variance serves all pixels in yours, as in (3.7). Here each pixel has its own: "
         "average over the pictures only.": [
             square.mean(),
+            *(square.mean().reshape([1] * n_axes) for n_axes in (1, 3, 4)),
             square.mean().expand_as(mse),
         ],
         "You return one variance for each picture. Here each pixel has its own: average over the "
