@@ -14,11 +14,11 @@ batches of 100 binary images. Four programs take turns, so that a busy machine s
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 
 import torch
+from ratios import print_ratio
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -207,15 +207,6 @@ def measure(n_images: int, repeats: int, epochs: int, clock: Clock) -> dict[str,
         for name, program in programs.items():
             times[name].append(program())
     return times
-
-
-def print_ratio(label: str, above: list[float], below: list[float], aim: str) -> None:
-    """Print the ratio of two series that were measured in turns, with its spread."""
-    ratios = sorted(a / b for a, b in zip(above, below, strict=True))
-    print(
-        f"  {label:<16} median {statistics.median(ratios):5.2f}   range {ratios[0]:.2f} to "
-        f"{ratios[-1]:.2f}   of minima {min(above) / min(below):5.2f}   ({aim})"
-    )
 
 
 def main() -> None:

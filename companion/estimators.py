@@ -25,6 +25,7 @@ from companion._estimator_checks import (
     require_logits,
     slope,
 )
+from companion._precision import inverse_std
 from companion._validate import require_count, require_generator, require_positive
 
 Integrand = Callable[[Tensor], Tensor]
@@ -245,4 +246,4 @@ def _draw(
 
 
 def _scores(noise: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
-    return noise * (-log_var.detach() / 2).exp(), (noise.square() - 1) / 2
+    return noise * inverse_std(log_var.detach()), (noise.square() - 1) / 2

@@ -154,10 +154,6 @@ class GaussianMixture(Prior):
             TypeError: z is no tensor of floating-point numbers.
             ValueError: the last axis is not D, or a value is not finite.
         """
-        require_tensor(z=z)
-        require_last_axis(self.dim, z=z)
-        require_same_device(z=z, mean=self.mean)
-        require_finite(z=z)
         if self.covariance == "diagonal":
             log_density = gaussian.pairwise_log_prob(z, self.mean, self.log_var)
         else:
@@ -204,7 +200,10 @@ class GaussianMixture(Prior):
 
     @outside_autocast
     def _log_density_full(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
-        require_finite(mean=self.mean, tril=self.tril)
+        require_tensor(z=z)
+        require_last_axis(self.dim, z=z)
+        require_same_device(z=z, mean=self.mean)
+        require_finite(z=z, mean=self.mean, tril=self.tril)
         # With Sigma = L L', the squared Mahalanobis distance is |L^-1 (z - mu)|^2.
         # Inverted once per component: one product for each code is faster than one solve.
         identity = torch.eye(self.dim, dtype=self.mean.dtype, device=self.mean.device)

@@ -204,12 +204,9 @@ class VampPrior(Prior):
             TypeError: z is no tensor of floating-point numbers.
             ValueError: the last axis is not D, or a value is not finite.
         """
-        require_tensor(z=z)
-        require_finite(z=z)
-        mean, log_var = self.components()
-        require_last_axis(mean.shape[1], z=z)
-        log_densities = gaussian.pairwise_log_prob(z, mean, log_var)
-        return log_densities.logsumexp(-1) - math.log(len(mean))
+        components = self.components()
+        log_densities = gaussian.pairwise_log_prob(z, *components)
+        return log_densities.logsumexp(-1) - math.log(len(components.mean))
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
