@@ -18,13 +18,13 @@ PROGRAMS = {
     "companion": "import companion",
     "the modules of chapter 1": (
         "import companion.gaussian, companion.likelihoods, companion.linear_gaussian, "
-        "companion.metrics, companion.networks, companion.priors, companion.report, "
+        "companion.metrics, companion.networks, companion.priors, companion.page.report, "
         "companion.training, companion.vae"
     ),
-    "the same and companion.plots": (
+    "the same and companion.page.plots": (
         "import companion.gaussian, companion.likelihoods, companion.linear_gaussian, "
-        "companion.metrics, companion.networks, companion.priors, companion.report, "
-        "companion.training, companion.vae, companion.plots"
+        "companion.metrics, companion.networks, companion.priors, companion.page.report, "
+        "companion.training, companion.vae, companion.page.plots"
     ),
 }
 

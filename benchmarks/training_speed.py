@@ -178,7 +178,7 @@ def time_products(n_images: int, clock: Clock) -> float:
 def find_to_tensor() -> tuple[str, Callable]:
     """Return torchvision's ToTensor if it is installed, else the same in NumPy."""
     try:
-        from companion import vision
+        from companion.data import vision
 
         return "torchvision", vision.transforms.ToTensor()
     except ImportError:

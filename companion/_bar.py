@@ -4,7 +4,7 @@ import sys
 
 from tqdm.std import tqdm
 
-from companion._shell import running_shell
+from companion.page.shell import running_shell
 
 
 def epoch_bar(done: int, epochs: int, *, enabled: bool) -> "tqdm[int]":

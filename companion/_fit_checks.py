@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_function,

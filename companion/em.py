@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._precision import outside_autocast
-from companion._validate import (
+from companion._require.arguments import (
     require_choice,
     require_count,
     require_finite,
@@ -21,6 +20,7 @@ from companion._validate import (
     require_tensor,
 )
 from companion.mixture import GaussianMixture
+from companion.precision import outside_autocast
 
 
 class EMFit(NamedTuple):

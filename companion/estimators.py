@@ -18,15 +18,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._estimator_checks import (
+from companion._require.arguments import require_count, require_generator, require_positive
+from companion._require.estimators import (
     evaluate,
     require_baseline,
     require_inputs,
     require_logits,
     slope,
 )
-from companion._precision import inverse_std
-from companion._validate import require_count, require_generator, require_positive
+from companion.precision import inverse_std
 
 Integrand = Callable[[Tensor], Tensor]
 

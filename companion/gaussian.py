@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._precision import inverse_std
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_generator,
@@ -24,6 +23,7 @@ from companion._validate import (
     require_same_shape,
     require_tensor,
 )
+from companion.precision import inverse_std
 
 LOG_2PI = math.log(2 * math.pi)
 

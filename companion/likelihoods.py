@@ -13,10 +13,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion._likelihood_checks import require_event, require_output
-from companion._precision import inverse_std
-from companion._validate import require_binary, require_number, require_range, require_tensor
+from companion._require.arguments import (
+    require_binary,
+    require_number,
+    require_range,
+    require_tensor,
+)
+from companion._require.likelihoods import require_event, require_output
 from companion.gaussian import LOG_2PI
+from companion.precision import inverse_std
 
 # Below this |logit| the continuous Bernoulli takes a series: its closed form divides 0 by 0.
 _SERIES_LIMIT = 0.1

@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from companion import gaussian
-from companion._precision import outside_autocast
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_float64_device,
@@ -29,6 +28,7 @@ from companion._validate import (
     require_tensor,
 )
 from companion.gaussian import LOG_2PI
+from companion.precision import outside_autocast
 
 
 class Posterior(NamedTuple):

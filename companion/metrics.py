@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from companion import gaussian
-from companion._label_checks import require_classes
-from companion._model_checks import require_vae
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_matrix,
     require_positive,
     require_tensor,
 )
+from companion._require.labels import require_classes
+from companion._require.models import require_vae
 from companion.gaussian import DiagonalGaussian
 from companion.vae import VAE
 

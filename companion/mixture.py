@@ -8,9 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._mixture_checks import cholesky, require_parameters
-from companion._precision import outside_autocast
-from companion._validate import (
+from companion._require.arguments import (
     require_choice,
     require_count,
     require_finite,
@@ -19,7 +17,9 @@ from companion._validate import (
     require_same_device,
     require_tensor,
 )
+from companion._require.mixtures import cholesky, require_parameters
 from companion.gaussian import LOG_2PI
+from companion.precision import outside_autocast
 from companion.priors import Prior
 
 

@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._network_checks import (
+from companion._require.arguments import require_count
+from companion._require.networks import (
     require_activation,
     require_codes,
     require_event_shape,
     require_sizes,
 )
-from companion._validate import require_count
 from companion.gaussian import DiagonalGaussian
 
 IMAGE = (1, 28, 28)

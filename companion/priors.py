@@ -13,9 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._model_checks import require_gaussian
-from companion._precision import at_least_float32
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_generator,
@@ -24,7 +22,9 @@ from companion._validate import (
     require_range,
     require_tensor,
 )
+from companion._require.models import require_gaussian
 from companion.gaussian import LOG_2PI, DiagonalGaussian, kl_to_standard
+from companion.precision import at_least_float32
 
 
 class Prior(nn.Module, ABC):

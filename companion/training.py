@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from companion import _fit_checks
 from companion._bar import epoch_bar
 from companion._objective import Objective, Record, append_means, as_found
+from companion._require.arguments import without_value_checks
 from companion._resume import SavedRun
-from companion._validate import without_value_checks
 
 Tensors = Tensor | tuple[Tensor, ...]
 

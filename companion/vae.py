@@ -14,11 +14,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._model_checks import require_batch, require_gaussian, require_vae
-from companion._precision import at_least_float32
-from companion._validate import require_count, require_instance, require_module, require_tensor
+from companion._require.arguments import (
+    require_count,
+    require_instance,
+    require_module,
+    require_tensor,
+)
+from companion._require.models import require_batch, require_gaussian, require_vae
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Likelihood
+from companion.precision import at_least_float32
 from companion.priors import Prior
 
 # Rows (samples x examples) that the importance-weighted bound decodes at a time. A row of

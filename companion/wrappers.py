@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validate import require_count, require_module
+from companion._require.arguments import require_count, require_module
 from companion.data import binarize
 from companion.vae import VAE, Elbo, WarmElbo
 

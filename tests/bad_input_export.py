@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from companion.export import export_mlp
 from companion.networks import ConvDecoder, LinearEncoder, MLPEncoder
+from tools.export import export_mlp
 
 
 class Squashed(nn.Sequential):

@@ -5,10 +5,11 @@ from bad_input import GRAY, NAN, X, Z, spoiled
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from companion import linear_gaussian, metrics, plots, report, vae
+from companion import linear_gaussian, metrics, vae
 from companion.likelihoods import Bernoulli
 from companion.linear_gaussian import LinearGaussian
 from companion.networks import MLPDecoder, MLPEncoder
+from companion.page import plots, report
 from companion.priors import StandardNormal
 from companion.vae import VAE, importance_weighted_bound, log_importance_weights
 

@@ -3,7 +3,7 @@
 import torch
 from matplotlib.figure import Figure
 
-from companion import plots
+from companion.page import plots
 
 CODES = torch.zeros(3, 2)
 LABELS = torch.zeros(3, dtype=torch.int64)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from scipy import stats
 
-from companion import _mnist5k, data
-from companion._validate import without_value_checks
-from companion.data import binarize, digits8, grid, mnist5k, pinwheel, ring, two_moons
+from companion import data
+from companion._require.arguments import without_value_checks
+from companion.data import _mnist5k, binarize, digits8, grid, mnist5k, pinwheel, ring, two_moons
 
 ROOT = Path(__file__).resolve().parents[1]
 TOYS = [ring, grid, two_moons, pinwheel]

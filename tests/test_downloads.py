@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from companion import _downloads, data, vision
-from companion.data import fashion_mnist, mnist
+from companion import data
+from companion.data import _downloads, fashion_mnist, mnist, vision
 
 # A little more than 6,000, so that leaving mnist5k out leaves something.
 COUNT = {"train": 6020, "test": 30}

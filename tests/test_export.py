@@ -12,9 +12,9 @@ import torch
 from bad_input_export import CASES, Squashed
 from torch import nn
 
-from companion import export
-from companion.export import export_mlp
 from companion.networks import MLPDecoder
+from tools import export
+from tools.export import export_mlp
 
 FORM = re.compile(
     r"// [^\n]*\n\(window\.CompanionExports \?\?= \{\}\)\[(?P<name>.+)\] = \{\n"

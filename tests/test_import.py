@@ -20,7 +20,7 @@ def _module_name(file):
 
 MODULES = sorted(_module_name(file) for file in (ROOT / "companion").rglob("*.py"))
 HEAVY = ("torchvision", "sklearn", "scipy", "pandas", "matplotlib", "IPython", "mlxtend")
-ALLOWED = {"companion.plots": {"matplotlib"}}
+ALLOWED = {"companion.page.plots": {"matplotlib"}}
 
 # Each module is imported in turn, in one process that has imported the third parties it builds on.
 CHILD = """
@@ -56,7 +56,7 @@ def state():
     return found
 
 for name in modules:
-    if name == "companion.plots":
+    if name == "companion.page.plots":
         import matplotlib.axes
     before, loaded = state(), set(sys.modules)
     try:

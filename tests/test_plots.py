@@ -9,7 +9,7 @@ import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from companion import plots
+from companion.page import plots
 
 
 @pytest.fixture

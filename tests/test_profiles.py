@@ -2,7 +2,7 @@
 
 import pytest
 
-from companion.profiles import VARIABLE, budget, profile
+from companion.page.profiles import VARIABLE, budget, profile
 
 
 def test_quick_is_what_a_reader_gets_unasked(monkeypatch):

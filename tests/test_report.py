@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from companion import report as module
-from companion.report import report
+from companion.page import report as module
+from companion.page.report import report
 
 PREFIX = "application/papermill.record/"
 

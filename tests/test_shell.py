@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-from companion._shell import running_shell
+from companion.page.shell import running_shell
 
 OUTSIDE = """
 import sys
-from companion._shell import running_shell
+from companion.page.shell import running_shell
 assert running_shell() is None
 assert "IPython" not in sys.modules
 import IPython
@@ -16,8 +16,9 @@ assert running_shell() is None  # imported, but none runs
 
 INSIDE = """
 from IPython.core.interactiveshell import InteractiveShell
-from companion import _bar, plots, report
-from companion._shell import running_shell
+from companion import _bar
+from companion.page import plots, report
+from companion.page.shell import running_shell
 from matplotlib.figure import Figure
 shell = InteractiveShell.instance()
 assert running_shell() is shell

@@ -17,7 +17,7 @@ from training_models import (
     weights,
 )
 
-from companion import _validate
+from companion._require import arguments as _validate
 from companion.training import fit, generator_for
 
 # --- randomness ---

@@ -17,7 +17,7 @@ from oracles_model import exact_elbo, exact_log_prob, linear_vae, problem
 from torch import nn
 
 from companion import gaussian
-from companion._validate import without_value_checks
+from companion._require.arguments import without_value_checks
 from companion.likelihoods import Bernoulli, Gaussian
 from companion.linear_gaussian import LinearGaussian
 from companion.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder

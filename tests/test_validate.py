@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from companion import _validate as v
+from companion._require import arguments as v
 
 NAN, INF = float("nan"), float("inf")
 GRAY = torch.tensor([[0.0, 0.5, 1.0]])

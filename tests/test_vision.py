@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from companion import vision
+from companion.data import vision
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +52,7 @@ def fake(tmp_path):
 
 def test_importing_the_shim_imports_no_torchvision_and_says_nothing():
     code = """
-        import sys, companion.vision, companion.data
+        import sys, companion.data.vision, companion.data
         print([m for m in sys.modules if m.startswith("torchvision")])
         print(hasattr(__import__("torch").ops.torchvision, "nms"))
     """
@@ -62,7 +62,7 @@ def test_importing_the_shim_imports_no_torchvision_and_says_nothing():
 def test_the_installed_torchvision_works_through_the_shim():
     code = """
         import torch
-        from companion.vision import datasets, transforms, utils
+        from companion.data.vision import datasets, transforms, utils
         fake = datasets.FakeData(size=2, image_size=(1, 8, 8), transform=transforms.ToTensor())
         print(tuple(fake[0][0].shape), tuple(utils.make_grid(torch.zeros(4, 1, 8, 8)).shape))
         print(datasets.MNIST.__name__)
@@ -82,7 +82,7 @@ def test_a_working_build_is_left_alone(fake):
     """)
     code = """
         import torch
-        from companion import vision
+        from companion.data import vision
         print(vision.datasets.marker, vision.torchvision() is vision.torchvision())
         print(vision._declare_operators.cache_info().currsize)
         print(torch.ops.torchvision.nms.default._schema)
@@ -101,7 +101,7 @@ def test_a_build_without_its_operators_is_repaired_once_and_for_all(fake):
             torch.library.register_fake(f"torchvision::{name}", lambda *a: None)
     """)
     code = """
-        from companion import vision
+        from companion.data import vision
         print(vision.utils.marker, vision._declare_operators.cache_info().currsize)
         import torchvision
         from torchvision import datasets
@@ -113,7 +113,7 @@ def test_a_build_without_its_operators_is_repaired_once_and_for_all(fake):
 def test_an_operator_we_cannot_declare_is_reported(fake):
     folder = fake("raise RuntimeError('operator torchvision::novel does not exist')")
     code = """
-        from companion import vision
+        from companion.data import vision
         try:
             vision.torchvision()
         except ImportError as error:
@@ -160,5 +160,7 @@ def test_another_failure_is_reported_not_repaired(fake, monkeypatch):
 
 
 def test_an_unknown_attribute_is_an_attribute_error():
-    with pytest.raises(AttributeError, match=r"'companion\.vision' has no attribute 'dataset'"):
+    with pytest.raises(
+        AttributeError, match=r"'companion\.data\.vision' has no attribute 'dataset'"
+    ):
         _ = vision.dataset

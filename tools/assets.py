@@ -18,7 +18,7 @@ import torch
 
 from companion import gaussian, pretrained
 from companion.data import mnist5k
-from companion.export import export_mlp
+from tools.export import export_mlp
 from tools.pages import ROOT
 
 WIDGETS = ROOT / "_build" / "assets" / "widgets"

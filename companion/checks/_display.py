@@ -4,7 +4,7 @@ import html
 import re
 import textwrap
 
-from companion._shell import running_shell
+from companion.page.shell import running_shell
 
 # Themes color code for the page's background, but some put outputs on a background of their own.
 _PLAIN = ' style="color:inherit;background:transparent"'

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from companion import checkpoints
-from companion._validate import require_choice
+from companion._require.arguments import require_choice
 from companion.likelihoods import Bernoulli
 from companion.mixture import GaussianMixture
 from companion.networks import IMAGE, MLPDecoder, MLPEncoder

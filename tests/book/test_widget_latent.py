@@ -23,8 +23,8 @@ from latent_figure import (
 from torch import nn
 from widget_pages import WIDGETS, Figures
 
-from companion.export import export_mlp
 from companion.networks import MLPDecoder
+from tools.export import export_mlp
 from tools.pages import ROOT
 
 GRID = list(itertools.product((-3.5, -2, -0.7, 0, 0.31, 1.9, 3.5), repeat=2))

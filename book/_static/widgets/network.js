@@ -1,4 +1,4 @@
-/* Numbers that companion/export.py wrote, and the multilayer perceptron among them.
+/* Numbers that tools/export.py wrote, and the multilayer perceptron among them.
  *
  * Load widget.js first. The numbers of a figure are in `CompanionExports[name]`.
  */

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from companion._validate import require_count, require_given_generator, require_positive
+from companion._require.arguments import require_count, require_given_generator, require_positive
 
 
 def ring(

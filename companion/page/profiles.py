@@ -3,7 +3,7 @@
 import os
 from typing import TypeVar
 
-from companion._validate import require_choice
+from companion._require.arguments import require_choice
 
 VARIABLE = "COMPANION_PROFILE"
 

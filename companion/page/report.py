@@ -2,7 +2,7 @@
 
 from typing import Any, SupportsFloat
 
-from companion._shell import running_shell
+from companion.page.shell import running_shell
 
 _GLUE_PREFIX = "application/papermill.record/"
 

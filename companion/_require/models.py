@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from companion._validate import require_finite, require_tensor
+from companion._require.arguments import require_finite, require_tensor
 
 
 def require_vae(model: Any) -> None:

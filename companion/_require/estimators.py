@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion._validate import (
+from companion._require.arguments import (
     require_finite,
     require_function,
     require_number,

@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from companion import _downloads, _mnist5k
-from companion._validate import (
+from companion._require.arguments import (
     require_choice,
     require_generator,
     require_range,
     require_tensor,
 )
-from companion.toys import grid, pinwheel, ring, two_moons
+from companion.data import _downloads, _mnist5k
+from companion.data.toys import grid, pinwheel, ring, two_moons
 
 __all__ = [
     "FIRST_CLEAN_TRAIN_INDEX",

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from companion._validate import (
+from companion._require.arguments import (
     require_finite,
     require_generator,
     require_same_device,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from companion._validate import require_choice
+from companion._require.arguments import require_choice
 
 APPLICATION = "autoencoders-and-adversaries"
 VARIABLE = "COMPANION_DATA"
@@ -102,7 +102,7 @@ def _download(name: str, base: Path) -> None:
 
 
 def _fetch(name: str, folder: str, remedy: str) -> Path:
-    from companion import vision  # here, because torchvision is large and rarely needed
+    from companion.data import vision  # here, because torchvision is large and rarely needed
 
     dataset: Any = getattr(vision.datasets, name)
     try:

@@ -9,9 +9,9 @@ once more. Where torchvision imports by itself, nothing is touched.
 
 Take torchvision's modules from here instead of importing it first:
 
-    from companion.vision import datasets, transforms
+    from companion.data.vision import datasets, transforms
 
-Nothing happens before you ask for one of them: importing `companion.vision` neither imports
+Nothing happens before you ask for one of them: importing `companion.data.vision` neither imports
 torchvision nor changes anything. After a repair, calling a compiled operator
 (`ops.nms`, `io.decode_image`) still raises torchvision's own explanation.
 """

@@ -16,17 +16,17 @@ from matplotlib.colors import is_color_like
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from companion._label_checks import require_labels_of_points
-from companion._shell import running_shell
-from companion._style import CLASS_COLORS, COLORS, STYLE
-from companion._style import GRAY as GRAY  # for the chapters
-from companion._validate import (
+from companion._require.arguments import (
     require_count,
     require_finite,
     require_function,
     require_number,
     require_tensor,
 )
+from companion._require.labels import require_labels_of_points
+from companion.page._style import CLASS_COLORS, COLORS, STYLE
+from companion.page._style import GRAY as GRAY  # for the chapters
+from companion.page.shell import running_shell
 
 
 def use_style() -> None:

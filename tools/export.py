@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion._validate import require_finite, require_module
+from companion._require.arguments import require_finite, require_module
 
 _KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", nn.Tanh: "tanh"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Identity)  # the numbers stay what they are
@@ -90,7 +90,7 @@ def export_mlp(
 
 def _script(manifest: dict[str, Any], content: bytes) -> str:
     return (
-        "// Written by companion.export. Do not edit.\n"
+        "// Written by tools.export. Do not edit.\n"
         f"(window.CompanionExports ??= {{}})[{json.dumps(manifest['name'])}] = {{\n"
         f"  manifest: {json.dumps(manifest)},\n"
         f'  base64: "{base64.b64encode(content).decode()}",\n}};\n'

@@ -1,0 +1,1 @@
+"""What a chapter's page needs: plots, style, numbers in sentences, profiles."""
