@@ -5,13 +5,13 @@
 #   VENV         the environment; point it to one with your own PyTorch, for example a GPU build
 #   TORCH_ARGS   options of the pip call that installs PyTorch, for example an index of CPU builds
 #   CONSTRAINTS  the exact versions; empty for the newest ones that pyproject.toml allows
-#   JOBS         how many chapters or groups of tests run at a time  (2)
+#   JOBS         how many chapters or groups of tests run at a time  (one for each core)
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_ARGS ?=
 CONSTRAINTS ?= constraints.txt
-JOBS ?= 2
+JOBS ?= auto
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python
@@ -44,7 +44,7 @@ $(STAMP): constraints.txt pyproject.toml tools/install.py
 
 book: setup  ## execute the chapters that changed, build the pages, check them
 	$(RUN) -m tools.assets
-	$(PARALLEL) $(RUN) -m tools.execute --jobs $(JOBS)
+	$(PARALLEL) $(RUN) -m tools.execute $(if $(filter auto,$(JOBS)),,--jobs $(JOBS))
 	$(PARALLEL) $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	$(RUN) -m tools.check_book
 	@echo "The book is ready. Open $(abspath $(PAGE))"

@@ -168,10 +168,17 @@ def title(chapter: Path) -> str:
     return next(line[2:].strip() for line in lines if line.startswith("# "))
 
 
+def cores() -> int:
+    """Return how many cores this process may use, or the machine has where no system call tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def main() -> None:
     """Execute what is missing, write the table of times, and fail on any fault."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2, help="chapters at a time")
+    parser.add_argument("--jobs", type=int, default=cores(), help="chapters at a time")
     options = parser.parse_args()
     paths = chapters()
     cache = open_cache(ROOT)
