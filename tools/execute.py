@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from myst_nb.core.read import myst_nb_reader_plugin
 from nbformat import NotebookNode
 
 from tools.pages import ROOT, chapters
+from tools.progress import Progress
 from tools.reference import Meter
 
 BUDGET = 90.0  # reference seconds, see tools/reference.py
@@ -75,9 +76,16 @@ def is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
     return True
 
 
-def run(chapter: Path, notebook: NotebookNode, meter: Meter) -> tuple[ExecutionResult, Timing]:
+def run(
+    chapter: Path, notebook: NotebookNode, meter: Meter, progress: Progress
+) -> tuple[ExecutionResult, Timing]:
     """Execute one chapter in a kernel of its own."""
-    print(f"executing  {chapter.name}", flush=True)
+    code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+
+    def starts(cell: NotebookNode, cell_index: int) -> None:
+        progress.cell(chapter.name, code.index(cell_index) + 1, len(code))
+
+    progress.say(f"executing  {chapter.name}")
     begin = len(meter.slowdowns)
     result = single_nb_execution(
         notebook,
@@ -85,14 +93,19 @@ def run(chapter: Path, notebook: NotebookNode, meter: Meter) -> tuple[ExecutionR
         timeout=CELL_TIMEOUT_SECONDS,
         allow_errors=False,
         extra_arguments=["--log-level=ERROR"],  # else each kernel warns about local sockets
+        on_cell_execute=starts,
     )
     return result, Timing(chapter, result.time, result.time / meter.slowdown(begin))
 
 
 def keep(
-    future: "Future[tuple[ExecutionResult, Timing]]", chapter: Path, cache: JupyterCacheAbstract
+    future: "Future[tuple[ExecutionResult, Timing]]",
+    chapter: Path,
+    cache: JupyterCacheAbstract,
+    progress: Progress,
 ) -> str | None:
     """Put an executed chapter into the cache, or say why it can't be."""
+    progress.end(chapter.name)
     try:
         result, timing = future.result()
     except RuntimeError as error:  # the kernel could not start, or died
@@ -100,7 +113,9 @@ def keep(
     if result.err is not None:
         return f"{chapter}: a cell failed.\n{result.exc_string}"
     _, seconds, reference = timing
-    print(f"executed   {chapter.name} in {seconds:.1f} s ({reference:.0f} reference seconds)")
+    progress.say(
+        f"executed   {chapter.name} in {seconds:.1f} s ({reference:.0f} reference seconds)"
+    )
     data = {"execution_seconds": seconds, "reference_seconds": reference}
     bundle = CacheBundleIn(result.nb, str(chapter), data=data)
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
@@ -118,9 +133,14 @@ def execute(
     todo = [(path, notebook) for path, notebook in todo if not is_cached(cache, notebook)]
     if not todo:
         return []
+    progress = Progress()
+    faults = []
     with new_meter() as meter, ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(run, path, notebook, meter): path for path, notebook in todo}
-        faults = [keep(future, futures[future], cache) for future in as_completed(futures)]
+        pending = {pool.submit(run, *item, meter, progress): item[0] for item in todo}
+        while pending:
+            done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            faults += [keep(future, pending.pop(future), cache, progress) for future in done]
+            progress.show()
     return [fault for fault in faults if fault is not None]
 
 

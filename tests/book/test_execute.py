@@ -141,6 +141,16 @@ def test_failing_cell_is_reported_and_not_cached(course):
         assert "ZeroDivisionError" in fault
 
 
+def test_the_cell_that_runs_is_noted(course, monkeypatch):
+    """Its number counts the code cells only."""
+    noted = []
+    monkeypatch.setattr(execute.Progress, "cell", lambda self, *cell: noted.append(cell))
+    page = course / "01-a.md"
+    page.write_text(page.read_text() + "\nText.\n\n```{code-cell} ipython3\nprint(1)\n```\n")
+    assert run(course) == []
+    assert noted == [("01-a.md", 1, 2), ("01-a.md", 2, 2)]
+
+
 def test_failing_chapter_does_not_lose_the_others(course, capfd):
     """What succeeded is kept, whichever ends first."""
     (course / "02-b.md").write_text(CHAPTER.format(code="1 / 0"))
