@@ -5,15 +5,13 @@
 #   VENV         the environment; point it to one with your own PyTorch, for example a GPU build
 #   TORCH_ARGS   options of the pip call that installs PyTorch, for example an index of CPU builds
 #   CONSTRAINTS  the exact versions; empty for the newest ones that pyproject.toml allows
-#   JOBS         how many chapters or groups of tests run at a time  (2)
-#   BUDGET       how many seconds a chapter may take; more on a slow or busy machine  (90)
+#   JOBS         how many chapters or groups of tests run at a time  (one for each core)
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_ARGS ?=
 CONSTRAINTS ?= constraints.txt
-JOBS ?= 2
-BUDGET ?= 90
+JOBS ?= auto
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python
@@ -46,7 +44,7 @@ $(STAMP): constraints.txt pyproject.toml tools/install.py
 
 book: setup  ## execute the chapters that changed, build the pages, check them
 	$(RUN) -m tools.assets
-	$(PARALLEL) $(RUN) -m tools.execute --jobs $(JOBS) --budget $(BUDGET)
+	$(PARALLEL) $(RUN) -m tools.execute $(if $(filter auto,$(JOBS)),,--jobs $(JOBS))
 	$(PARALLEL) $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	$(RUN) -m tools.check_book
 	@echo "The book is ready. Open $(abspath $(PAGE))"
@@ -57,7 +55,7 @@ book: setup  ## execute the chapters that changed, build the pages, check them
 # cached, so that only the chapters that changed cost time.
 test: setup lint  ## every test: code, notebooks, book, built pages
 	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadscope -m "not pages" \
-	    --nbval-lax --nbval-current-env --nbval-cell-timeout 300 tests companion book
+	    --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 tests companion book
 	$(MAKE) --no-print-directory book
 	$(MAKE) --no-print-directory check-pages
 

@@ -14,6 +14,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "book,test,lab"
 
+WEIGHT = (
+    "Installing takes some minutes. The environment takes about 1.7 GB with a CPU build of "
+    "PyTorch and 5.7 GB with the CUDA build, the default on Linux. README.md says how to choose."
+)
+
 # The lock's companions of its own PyTorch. Another PyTorch brings others.
 BELONGS_TO_TORCH = re.compile(r"(torch|torchvision|triton|setuptools|(nvidia|cuda)-.*)$")
 
@@ -57,6 +62,7 @@ def pip(*arguments: str) -> None:
 def install_torch(constraints: Path | None, torch_args: str) -> None:
     """Install PyTorch and the torchvision that was built for it."""
     pins = ["-c", str(constraints)] if constraints else []
+    print(WEIGHT, flush=True)
     pip("install", "--quiet", *pins, *shlex.split(torch_args), "torch", "torchvision")
 
 

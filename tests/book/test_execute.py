@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jupyter_cache import get_cache
 
-from tools import execute
+from tools import execute, reference
 
 # The libraries that run notebooks leave event loops and sockets for the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -42,9 +42,49 @@ def course(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(course: Path, **options) -> list[str]:
-    """Execute the chapter into the cache of this course."""
-    return execute.execute([course / "01-a.md"], execute.open_cache(course), 1, **options)
+class Steady(reference.Meter):
+    """A machine that is always so many times slower than the reference machine."""
+
+    def __init__(self, slowdown: float = 1.0):
+        self.slowdowns = [slowdown]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+def run(course: Path, slowdown: float = 1.0, names: tuple[str, ...] = ("01-a.md",)) -> list[str]:
+    """Execute chapters into the cache of this course."""
+    paths = [course / name for name in names]
+    return execute.execute(paths, execute.open_cache(course), 2, lambda: Steady(slowdown))
+
+
+@pytest.fixture
+def command(course, monkeypatch):
+    """The whole command on this course: a function of the chapter's seconds and the slowdown."""
+
+    def call(seconds: float, slowdown: float) -> int:
+        real = execute.single_nb_execution
+
+        def timed(*args, **options):
+            result = real(*args, **options)
+            result.time = seconds
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(execute, "ROOT", course)
+            patch.setattr(execute, "chapters", lambda: [course / "01-a.md"])
+            patch.setattr(execute, "single_nb_execution", timed)
+            patch.setattr(execute.execute, "__defaults__", (lambda: Steady(slowdown),))
+            patch.setattr("sys.argv", ["execute"])
+            patch.setenv("COMPANION_PROGRESS", "")  # the command sets it; put it back afterwards
+            with pytest.raises(SystemExit) as exit_:
+                execute.main()
+        return int(exit_.value.code)
+
+    return call
 
 
 def test_chapter_is_executed_once(course, capfd):
@@ -54,7 +94,7 @@ def test_chapter_is_executed_once(course, capfd):
     assert run(course) == []
     assert capfd.readouterr().out == ""
     (timing,) = execute.timings([course / "01-a.md"], execute.open_cache(course))
-    assert 0 < timing.seconds < 60
+    assert timing.seconds == timing.reference_seconds > 0
     assert "[A chapter](/01-a.md)" in execute.timings_page([timing], course)
 
 
@@ -101,12 +141,75 @@ def test_failing_cell_is_reported_and_not_cached(course):
         assert "ZeroDivisionError" in fault
 
 
-def test_slow_chapter_is_a_fault(course, monkeypatch):
-    """Over its budget in the quick profile; the full profile has none."""
-    (fault,) = run(course, budget=0.01)
-    assert "more than its budget" in fault
+def test_the_cell_that_runs_is_noted(course, monkeypatch):
+    """Its number counts the code cells only."""
+    noted = []
+    monkeypatch.setattr(execute.Progress, "cell", lambda self, *cell: noted.append(cell))
+    page = course / "01-a.md"
+    page.write_text(page.read_text() + "\nText.\n\n```{code-cell} ipython3\nprint(1)\n```\n")
+    assert run(course) == []
+    assert noted == [("01-a.md", 1, 2), ("01-a.md", 2, 2)]
+
+
+def test_failing_chapter_does_not_lose_the_others(course, capfd):
+    """What succeeded is kept, whichever ends first."""
+    (course / "02-b.md").write_text(CHAPTER.format(code="1 / 0"))
+    (fault,) = run(course, names=("02-b.md", "01-a.md"))
+    assert "02-b.md: a cell failed" in fault
+    capfd.readouterr()
+    assert run(course) == []
+    assert capfd.readouterr().out == ""
+
+
+def test_dead_kernel_does_not_lose_the_others(course):
+    """For example for lack of memory."""
+    (course / "02-b.md").write_text(CHAPTER.format(code="import os\nos._exit(1)"))
+    (fault,) = run(course, names=("02-b.md", "01-a.md"))
+    assert "02-b.md: its kernel failed" in fault
+    assert len(execute.open_cache(course).list_cache_records()) == 1
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_machine_four_times_slower_builds(command, monkeypatch, capfd, ci):
+    """80 reference seconds are 320 s there, and within the budget."""
+    monkeypatch.setenv("CI", ci)
+    assert command(seconds=320, slowdown=4) == 0
+    assert "in 320.0 s (80 reference seconds)" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_chapter_over_its_budget_is_kept_and_named(command, course, monkeypatch, capfd, ci, status):
+    """It is an error in continuous integration only, also when it comes from the cache."""
+    monkeypatch.setenv("CI", ci)
+    for _ in range(2):
+        assert command(seconds=200, slowdown=2) == status
+        assert "01-a.md takes 100 reference seconds" in capfd.readouterr().out
+        assert len(execute.open_cache(course).list_cache_records()) == 1
+        assert "| 200 | 100 | 90 |" in (course / "_build/timings.md").read_text()
+
+
+def test_full_profile_has_no_budget(monkeypatch):
+    """It is made for long runs."""
+    rows = [execute.Timing(Path("01-a.md"), 1000.0, 1000.0)]
+    assert len(execute.over_budget(rows)) == 1
     monkeypatch.setenv("COMPANION_PROFILE", "full")
-    assert run(course, budget=0.01) == []
+    assert execute.over_budget(rows) == []
+
+
+def test_meter_takes_the_median_since_the_chapter_began():
+    """One slow moment does not count, nor does what was before."""
+    meter = Steady()
+    meter.slowdowns = [9.0, 9.0, 2.0, 8.0, 3.0]
+    assert meter.slowdown(2) == 3.0
+    assert meter.slowdown(5) == 3.0  # none is newer: the latest
+    assert meter.slowdown() == 8.0
+
+
+def test_meter_measures_this_machine():
+    """A process of its own, which ends with the block."""
+    with reference.Meter() as meter:
+        assert meter.slowdowns[0] > 0
+    assert meter._process.poll() is not None
 
 
 def test_the_cache_is_the_one_that_sphinx_reads(course):

@@ -75,6 +75,16 @@ def test_written_pins_hold_the_installed_torch(tmp_path: Path, monkeypatch, own_
     assert "\nnumpy==" in written
 
 
+def test_weight_is_said_before_the_download(monkeypatch, capsys):
+    """So that a reader can still stop and choose the smaller build."""
+    said = []
+    monkeypatch.setattr(install, "pip", lambda *arguments: said.append(capsys.readouterr().out))
+    install.install_torch(None, "")
+    assert len(said) == 1
+    assert "1.7 GB" in said[0]
+    assert "5.7 GB" in said[0]
+
+
 def test_no_pins_without_lock(tmp_path: Path, monkeypatch):
     """The newest versions, but still this PyTorch."""
     monkeypatch.setattr(install, "installed_version", {"torch": "3.0"}.get)
