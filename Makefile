@@ -22,13 +22,15 @@ PAGE := _build/html/book/index.html
 # on two busy cores a training loop becomes twenty times slower.
 PARALLEL := OMP_NUM_THREADS=1
 
+JOBS_OPTION := $(if $(filter auto,$(JOBS)),,--jobs $(JOBS))
+
 # Never export MPLBACKEND: kernels would then show no figures.
 unexport MPLBACKEND
 export JUPYTER_PLATFORM_DIRS := 1
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test check-pages lint lab notebooks lock clean
+.PHONY: help setup expect book test check-pages lint lab notebooks lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,9 +44,13 @@ $(STAMP): constraints.txt pyproject.toml tools/install.py
 	$(RUN) tools/install.py --constraints "$(CONSTRAINTS)" --torch-args "$(TORCH_ARGS)"
 	touch $(STAMP)
 
-book: setup  ## execute the chapters that changed, build the pages, check them
+# Before the installation there is no other interpreter than PYTHON.
+expect:
+	@$(or $(wildcard $(RUN)),$(PYTHON)) tools/estimate.py $(JOBS_OPTION) $(if $(wildcard $(STAMP)),,--install)
+
+book: expect setup  ## execute the chapters that changed, build the pages, check them
 	$(RUN) -m tools.assets
-	$(PARALLEL) $(RUN) -m tools.execute $(if $(filter auto,$(JOBS)),,--jobs $(JOBS))
+	$(PARALLEL) $(RUN) -m tools.execute $(JOBS_OPTION)
 	$(PARALLEL) $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	$(RUN) -m tools.check_book
 	@echo "The book is ready. Open $(abspath $(PAGE))"

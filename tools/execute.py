@@ -25,6 +25,7 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import myst_nb_reader_plugin
 from nbformat import NotebookNode
 
+from tools.estimate import cores, minutes
 from tools.pages import ROOT, chapters
 from tools.progress import Progress
 from tools.reference import Meter
@@ -136,6 +137,8 @@ def execute(
     progress = Progress()
     faults = []
     with new_meter() as meter, ThreadPoolExecutor(jobs) as pool:
+        expected = minutes(len(todo), jobs, meter.slowdown())
+        progress.say(f"to execute: {len(todo)}; with all pages about {expected} min, now")
         pending = {pool.submit(run, *item, meter, progress): item[0] for item in todo}
         while pending:
             done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
@@ -186,13 +189,6 @@ def title(chapter: Path) -> str:
     """Return the first heading of a chapter."""
     lines = chapter.read_text(encoding="utf-8").splitlines()
     return next(line[2:].strip() for line in lines if line.startswith("# "))
-
-
-def cores() -> int:
-    """Return how many cores this process may use, or the machine has where no system call tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def main() -> None:
