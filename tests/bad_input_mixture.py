@@ -74,6 +74,7 @@ CASES = [
     ("no tolerance", lambda: fit_em(CODES, 2, tolerance=0.0),
      ValueError, "`tolerance` must be positive"),
     ("no EM steps", lambda: fit_em(CODES, 2, max_steps=0), ValueError, "`max_steps`"),
+    ("no start of EM", lambda: fit_em(CODES, 2, n_starts=0), ValueError, "`n_starts`"),
     # The VampPrior
     ("function for an encoder", lambda: VampPrior(torch.sigmoid, X),
      TypeError, "`encoder` must be a torch.nn.Module"),

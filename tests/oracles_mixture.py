@@ -131,3 +131,15 @@ def assert_em_step(step: Callable, covariance: str) -> None:
     expected = theirs.weights_, theirs.means_, theirs.covariances_
     for actual, wanted in zip(ours, expected, strict=True):
         torch.testing.assert_close(actual.detach(), torch.as_tensor(wanted), rtol=1e-8, atol=1e-8)
+
+
+def scikit_learn_optima(z: Tensor, k: int, *, n_starts: int, n_seeds: int) -> list[float]:
+    """Mean log-likelihood of scikit-learn's fit with diagonal covariances, for each seed."""
+    rows = z.numpy()
+    fits = [
+        ScikitMixture(
+            k, covariance_type="diag", n_init=n_starts, reg_covar=1e-3, tol=1e-4, random_state=seed
+        )
+        for seed in range(n_seeds)
+    ]
+    return [fit.fit(rows).score(rows) for fit in fits]
