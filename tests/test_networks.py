@@ -72,6 +72,15 @@ def test_relu_stands_between_linear_layers_only(hidden_dims):
     assert kinds == [nn.Linear, nn.ReLU] * len(hidden_dims) + [nn.Linear]
 
 
+def test_relu_stands_between_the_layers_with_weights_of_convolutional_networks():
+    for network in (ConvEncoder(2, channels=4), ConvDecoder(2, channels=4)):
+        kinds = [type(layer) for layer in network.layers]
+        kinds = [kind for kind in kinds if kind not in (nn.Flatten, nn.Unflatten)]
+        assert len(kinds) == 7
+        assert all(kind is nn.ReLU for kind in kinds[1::2])
+        assert nn.ReLU not in kinds[::2]
+
+
 def test_event_axes_keep_their_places():
     # A decoder that copies its code must give x back as it was flattened by the encoder.
     x = torch.arange(6.0).reshape(1, 1, 3, 2)
