@@ -283,3 +283,12 @@ def test_a_waiting_time_of_zero_stays_finite(monkeypatch):
     y = gumbel_softmax(logits, temperature=0.5)
     torch.testing.assert_close(y, torch.full((2, 3), 1 / 3))
     assert torch.autograd.grad(y[:, 0].sum(), logits)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-38, 1e-60])
+@pytest.mark.parametrize("hard", [False, True])
+def test_any_temperature_gives_numbers(temperature, hard):
+    logits = torch.randn(50, 4, generator=generator()) * 100
+    y = gumbel_softmax(logits, temperature=temperature, hard=hard, generator=generator(1))
+    assert y.isfinite().all()
+    torch.testing.assert_close(y.sum(-1), torch.ones(50))

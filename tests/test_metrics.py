@@ -156,6 +156,8 @@ def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
         ([0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 1], 0.5),  # one to one: not both for class 0
         ([0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1], 1.0),  # a cluster left over takes its majority
         ([0, 7, 7], [0, 1, 1], 1.0),  # clusters without examples
+        ([0, 1], [1, 1], 1.0),  # a class without examples takes no cluster
+        ([0, 0, 1], [10**9, 10**9, 3], 1.0),  # a large number takes no memory
     ],
 )
 def test_cluster_accuracy_by_hand(clusters, labels, expected):

@@ -1,5 +1,8 @@
 """Shapes of the networks, and what their outputs can reach."""
 
+import re
+
+import jaxtyping
 import oracles_model
 import pytest
 import torch
@@ -90,3 +93,34 @@ def test_event_axes_keep_their_places():
             layer.weight.copy_(torch.eye(*layer.weight.shape))
             layer.bias.zero_()
     assert torch.equal(decoder(encoder(x).mean), x)
+
+
+@pytest.fixture
+def without_shape_checker():
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("without_shape_checker")
+def test_networks_compile_to_one_graph():
+    encoder, decoder = MLPEncoder((4,), 2, (3,)), MLPDecoder(2, (4,), (3,))
+    x = torch.rand(5, 4)
+
+    def both(x):
+        return decoder(encoder(x).mean)
+
+    compiled = torch.compile(both, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), both(x))
+
+
+def test_the_remedy_for_a_shape_moves_no_pixel_to_another_place():
+    encoder = MLPEncoder((3, 4, 5), 2)
+    for shape, remedy in (
+        ((2, 4, 5, 3), "x.permute(0, 3, 1, 2)"),
+        ((2, 60), "x.reshape(-1, 3, 4, 5)"),
+        ((3, 4, 5), "x[None]"),
+        ((2, 3, 4, 6), "build the network for the other one"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(remedy)):
+            encoder(torch.zeros(shape))
