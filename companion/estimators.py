@@ -227,7 +227,11 @@ def gumbel_softmax(
     require_generator(generator, logits.device)
     waiting = torch.empty_like(logits, requires_grad=False).exponential_(generator=generator)
     gumbel = -waiting.clamp_min(torch.finfo(logits.dtype).tiny).log()
-    soft = ((logits + gumbel) / temperature).softmax(-1)
+    noisy = logits + gumbel
+    # Differences are divided, not the numbers: 0 stays 0, and -inf has the softmax 0.
+    below = noisy - noisy.detach().amax(-1, keepdim=True)
+    # A temperature that the dtype rounds to zero would divide 0 by 0.
+    soft = (below / max(temperature, torch.finfo(logits.dtype).tiny)).softmax(-1)
     if not hard:
         return soft
     one_hot = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)

@@ -194,9 +194,9 @@ def aggregated_log_prob(
 def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
     r"""Return the share of examples whose cluster is matched with their class.
 
-    Clusters and classes are matched one to one so that the share is largest (the Hungarian
-    method). With more clusters than classes, each cluster that is left over takes the class that
-    most of its examples have.
+    The clusters and classes that occur are matched one to one so that the share is largest (the
+    Hungarian method). With more clusters than classes, each cluster that is left over takes the
+    class that most of its examples have.
 
     Args:
         clusters: whole numbers from 0 on, shape (N,).
@@ -217,11 +217,13 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
     from scipy.optimize import linear_sum_assignment  # comes with scikit-learn; slow to import
 
     require_classes(clusters=clusters, labels=labels)
-    table = np.zeros((int(clusters.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
-    np.add.at(table, (clusters.cpu().numpy(), labels.cpu().numpy()), 1)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    left_over = np.delete(table, rows, axis=0)
-    matched = table[rows, columns].sum() + left_over.max(axis=1, initial=0).sum()
+    # Numbered anew: a class without examples must not take a cluster, nor a large number memory.
+    (found, rows), (classes, columns) = (t.unique(return_inverse=True) for t in (clusters, labels))
+    table = np.zeros((len(found), len(classes)), dtype=np.int64)
+    np.add.at(table, (rows.cpu().numpy(), columns.cpu().numpy()), 1)
+    matches = linear_sum_assignment(table, maximize=True)
+    left_over = np.delete(table, matches[0], axis=0)
+    matched = table[matches].sum() + left_over.max(axis=1, initial=0).sum()
     return float(matched / len(labels))
 
 

@@ -251,7 +251,7 @@ def _bound_of_chunk(
     model: VAE, x: Tensor, n_samples: int, max_rows: int, generator: torch.Generator | None
 ) -> Tensor:
     # A running logsumexp: at no time are all S x B weights, let alone images, in memory.
-    total = x.new_full((len(x),), -math.inf, dtype=torch.promote_types(x.dtype, torch.float32))
+    total = x.new_full((len(x),), -math.inf)  # the sum takes the dtype of the weights
     step = max(1, max_rows // len(x))
     q = model.encode(x)
     for start in range(0, n_samples, step):

@@ -262,3 +262,33 @@ def test_extreme_logits_stay_finite(dtype):
     (slope,) = torch.autograd.grad(y[0], logits)
     assert torch.isfinite(y).all()
     assert torch.isfinite(slope).all()
+
+
+def test_the_optimal_baseline_weighs_by_the_squared_scores_of_torch_distributions():
+    found = optimal_baseline(exponential, MEAN, LOG_VAR, n_samples=50, generator=generator())
+    noise = torch.randn(50, len(MEAN), generator=generator(), **DOUBLE)
+    mean, log_var = (t.expand(50, -1).clone().requires_grad_() for t in (MEAN, LOG_VAR))
+    z = (mean + (log_var / 2).exp() * noise).detach()
+    log_q = torch.distributions.Normal(mean, (log_var / 2).exp()).log_prob(z).sum()
+    f = exponential(z)[:, None]
+    for ours, score in zip(found, torch.autograd.grad(log_q, (mean, log_var)), strict=True):
+        theirs = (f * score.square()).sum(0) / score.square().sum(0)
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_waiting_time_of_zero_stays_finite(monkeypatch):
+    """The noise is -log of a waiting time, and float32 does draw an exact zero now and then."""
+    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, **_: self.zero_())
+    logits = torch.zeros(2, 3, requires_grad=True)
+    y = gumbel_softmax(logits, temperature=0.5)
+    torch.testing.assert_close(y, torch.full((2, 3), 1 / 3))
+    assert torch.autograd.grad(y[:, 0].sum(), logits)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-38, 1e-60])
+@pytest.mark.parametrize("hard", [False, True])
+def test_any_temperature_gives_numbers(temperature, hard):
+    logits = torch.randn(50, 4, generator=generator()) * 100
+    y = gumbel_softmax(logits, temperature=temperature, hard=hard, generator=generator(1))
+    assert y.isfinite().all()
+    torch.testing.assert_close(y.sum(-1), torch.ones(50))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from companion import gaussian, likelihoods
+from companion._precision import at_least_float32
 from companion.linear_gaussian import LinearGaussian
 
 
@@ -49,3 +50,9 @@ def test_divergence_near_zero_is_not_rounded_away():
     zeros = torch.zeros(1, 3)
     general = gaussian.kl(mean, log_var, zeros, zeros).double()
     torch.testing.assert_close(general, series.sum(-1), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_only_half_precision_is_raised_to_float32(dtype):
+    expected = torch.float64 if dtype is torch.float64 else torch.float32
+    assert at_least_float32(torch.zeros(2, dtype=dtype)).dtype is expected

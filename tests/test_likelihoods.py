@@ -185,3 +185,9 @@ def test_a_perfect_fit_with_a_vanishing_variance_is_finite():
     torch.testing.assert_close(log_density, torch.full((2,), expected))
     (slope,) = torch.autograd.grad(log_density.sum(), [likelihood.log_var])
     assert slope.item() == -3.0
+
+
+def test_the_series_of_the_continuous_bernoulli_mean_holds_up_to_its_limit():
+    logit = torch.tensor([-0.0999, 0.05, 0.0999], dtype=torch.float64)
+    exact = 0.5 + 0.5 / torch.tanh(logit / 2) - 1 / logit
+    torch.testing.assert_close(ContinuousBernoulli().mean(logit), exact, rtol=0, atol=1e-12)

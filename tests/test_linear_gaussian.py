@@ -157,6 +157,16 @@ def test_the_fit_survives_pixels_that_never_change_and_float32():
     torch.testing.assert_close(model.log_prob(x), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_the_fit_finds_little_noise_and_refuses_none():
+    """Columns of a Hadamard matrix, so that the eigenvalues of the covariance are exact."""
+    one = torch.ones(4).double()
+    first, second = torch.tensor([[1.0, 1, -1, -1], [1.0, -1, 1, -1]]).double()
+    x = torch.stack([first, 1e-5 * second, 1e-5 * first * second], 1)
+    torch.testing.assert_close(fit_ppca(x, 1).log_var.exp(), 1e-10 * one[0], rtol=1e-5, atol=0)
+    with pytest.raises(ValueError, match="varies in no more than 1 directions"):
+        fit_ppca(x * torch.tensor([1.0, 0.0, 0.0]).double(), 1)
+
+
 @pytest.mark.parametrize("p", [4, 5, 6, 8])
 def test_the_fit_survives_equal_eigenvalues(p):
     """Plus and minus each axis: all directions vary alike, and the weight is zero up to rounding.

@@ -94,6 +94,20 @@ def test_the_parts_add_up_to_the_mean_kl():
     assert 0 < information.mean < math.log(400)
 
 
+def test_every_sample_counts_in_both_parts():
+    means, log_var = oracles.normal(20, 2, seed=1), torch.tensor([-1.0, 0.5]).double()
+    vae = linear_vae(means, log_var)
+    parts = kl_decomposition(vae, means, n_samples=3, generator=oracles.generator(3))
+    noise = torch.randn(3, 20, 2, generator=oracles.generator(3), dtype=torch.float64)
+    q = torch.distributions.Normal(means, (log_var / 2).exp())
+    z = means + (log_var / 2).exp() * noise
+    mixture = oracles_mixture.torch_mixture(torch.ones(20), means, log_var.expand(20, 2))
+    log_q = mixture.log_prob(z)
+    log_p = torch.distributions.Normal(torch.zeros(2).double(), 1.0).log_prob(z).sum(-1)
+    assert parts.mutual_information.mean == pytest.approx((q.log_prob(z).sum(-1) - log_q).mean())
+    assert parts.marginal_kl.mean == pytest.approx((log_q - log_p).mean())
+
+
 def test_codes_that_name_their_example_hold_log_n_nats():
     """Posteriors far apart: the code says which of the N examples it came from."""
     means = 100 * torch.arange(8).double()[:, None]
@@ -142,6 +156,8 @@ def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
         ([0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 1], 0.5),  # one to one: not both for class 0
         ([0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1], 1.0),  # a cluster left over takes its majority
         ([0, 7, 7], [0, 1, 1], 1.0),  # clusters without examples
+        ([0, 1], [1, 1], 1.0),  # a class without examples takes no cluster
+        ([0, 0, 1], [10**9, 10**9, 3], 1.0),  # a large number takes no memory
     ],
 )
 def test_cluster_accuracy_by_hand(clusters, labels, expected):

@@ -220,6 +220,20 @@ def test_a_mixture_that_diverged_says_so():
             mixture.log_prob(torch.zeros(1, 2))
 
 
+def test_what_stands_above_the_diagonal_is_ignored():
+    mixture, z = full_mixture(), normal(5, 3, seed=1)
+    z = z[:, : mixture.dim].to(mixture.mean.dtype)
+
+    def everything():
+        sample = mixture.sample(9, generator=generator(2))
+        return torch.cat([mixture.log_prob(z), sample.flatten(), mixture.covariances.flatten()])
+
+    before = everything()
+    with torch.no_grad():
+        mixture.tril += torch.ones_like(mixture.tril).triu(1)
+    assert torch.equal(everything(), before)
+
+
 def test_samples_carry_no_gradients():
     assert not GaussianMixture(2, 2).sample(3).requires_grad
     assert not full_mixture().sample(3).requires_grad

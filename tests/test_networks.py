@@ -1,5 +1,8 @@
 """Shapes of the networks, and what their outputs can reach."""
 
+import re
+
+import jaxtyping
 import oracles_model
 import pytest
 import torch
@@ -72,6 +75,15 @@ def test_relu_stands_between_linear_layers_only(hidden_dims):
     assert kinds == [nn.Linear, nn.ReLU] * len(hidden_dims) + [nn.Linear]
 
 
+def test_relu_stands_between_the_layers_with_weights_of_convolutional_networks():
+    for network in (ConvEncoder(2, channels=4), ConvDecoder(2, channels=4)):
+        kinds = [type(layer) for layer in network.layers]
+        kinds = [kind for kind in kinds if kind not in (nn.Flatten, nn.Unflatten)]
+        assert len(kinds) == 7
+        assert all(kind is nn.ReLU for kind in kinds[1::2])
+        assert nn.ReLU not in kinds[::2]
+
+
 def test_event_axes_keep_their_places():
     # A decoder that copies its code must give x back as it was flattened by the encoder.
     x = torch.arange(6.0).reshape(1, 1, 3, 2)
@@ -81,3 +93,34 @@ def test_event_axes_keep_their_places():
             layer.weight.copy_(torch.eye(*layer.weight.shape))
             layer.bias.zero_()
     assert torch.equal(decoder(encoder(x).mean), x)
+
+
+@pytest.fixture
+def without_shape_checker():
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("without_shape_checker")
+def test_networks_compile_to_one_graph():
+    encoder, decoder = MLPEncoder((4,), 2, (3,)), MLPDecoder(2, (4,), (3,))
+    x = torch.rand(5, 4)
+
+    def both(x):
+        return decoder(encoder(x).mean)
+
+    compiled = torch.compile(both, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), both(x))
+
+
+def test_the_remedy_for_a_shape_moves_no_pixel_to_another_place():
+    encoder = MLPEncoder((3, 4, 5), 2)
+    for shape, remedy in (
+        ((2, 4, 5, 3), "x.permute(0, 3, 1, 2)"),
+        ((2, 60), "x.reshape(-1, 3, 4, 5)"),
+        ((3, 4, 5), "x[None]"),
+        ((2, 3, 4, 6), "build the network for the other one"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(remedy)):
+            encoder(torch.zeros(shape))

@@ -136,3 +136,10 @@ def test_a_vamp_prior_answers_in_single_precision_under_autocast():
         assert prior.log_prob(torch.zeros(3, 2)).dtype == torch.float32
         assert prior.sample(3).dtype == torch.float32
         assert {part.dtype for part in prior.components()} == {torch.float32}
+
+
+def test_vamp_samples_draw_from_their_generator_only(vamp):
+    before = torch.get_rng_state()
+    first, second = (vamp.sample(20, generator=oracles.generator(4)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)

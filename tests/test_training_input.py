@@ -88,6 +88,12 @@ def test_silent_unless_somebody_watches(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_bar_of_a_resumed_training_starts_where_it_stopped(monkeypatch):
+    monkeypatch.setattr(_bar, "somebody_watches", lambda: True)
+    with _bar.epoch_bar(3, 10, enabled=True) as bar:
+        assert (bar.n, bar.total) == (3, 10)
+
+
 def test_a_terminal_gets_a_bar_with_the_loss(monkeypatch, capsys):
     monkeypatch.setattr(_bar, "somebody_watches", lambda: True)
     _, history = trained(run=Run(device="cpu"))

@@ -1,5 +1,6 @@
 """What networks ask of their arguments, with messages that name the remedy."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,10 +52,15 @@ def require_codes(z: Tensor, latent_dim: int, network: nn.Module) -> None:
 def _require_like_weights(network: nn.Module, **tensors: Tensor) -> None:
     weight = next(network.parameters())
     require_same_device(**tensors, model=weight)
-    device = weight.device.type
-    # Autocast converts by itself.
-    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+    if not _autocast_converts(weight.device.type):
         require_same_dtype(**tensors, model=weight)
+
+
+def _autocast_converts(device: str) -> bool:
+    # torch.compile cannot trace the first question, and needs no answer: it compiles for devices
+    # that have autocast.
+    available = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)
+    return available and torch.is_autocast_enabled(device)
 
 
 def require_event_shape(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> None:
@@ -63,7 +69,18 @@ def require_event_shape(x: Tensor, event_shape: tuple[int, ...], network: nn.Mod
     if tuple(x.shape[1:]) != event_shape:
         raise ValueError(
             f"`x` has shape {tuple(x.shape)}, but this network expects (B, "
-            f"{', '.join(map(str, event_shape))}). Reshape it: x.reshape(-1, "
-            f"{', '.join(map(str, event_shape))})."
+            f"{', '.join(map(str, event_shape))}). {_remedy(tuple(x.shape), event_shape)}"
         )
     _require_like_weights(network, x=x)
+
+
+def _remedy(shape: tuple[int, ...], event_shape: tuple[int, ...]) -> str:
+    """Say how the shape becomes a batch of events without moving pixels to other places."""
+    channels_last = (*event_shape[1:], event_shape[0])
+    if len(event_shape) == 3 and shape[1:] == channels_last:
+        return "Move the channels in front: x.permute(0, 3, 1, 2). A reshape would mix the pixels."
+    if shape and math.prod(shape[1:]) == math.prod(event_shape):
+        return f"Reshape it: x.reshape(-1, {', '.join(map(str, event_shape))})."
+    if shape == event_shape:
+        return "One example becomes a batch of one by x[None]."
+    return "Pass data of this shape, or build the network for the other one."
