@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from companion import gaussian, likelihoods
-from companion._precision import at_least_float32
 from companion.linear_gaussian import LinearGaussian
+from companion.precision import at_least_float32
 
 
 @pytest.mark.parametrize("log_var", [-4.0, -8.0, -16.0])
