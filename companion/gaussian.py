@@ -23,7 +23,7 @@ from companion._require.arguments import (
     require_same_shape,
     require_tensor,
 )
-from companion.precision import inverse_std
+from companion.precision import at_least_float32, inverse_std
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -140,6 +140,7 @@ def pairwise_log_prob(
 
 
 def _log_density(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    value, mean, log_var = (at_least_float32(t) for t in (value, mean, log_var))
     scaled = (value - mean) * inverse_std(log_var)
     constant = mean.shape[-1] * LOG_2PI + log_var.sum(-1)  # summed apart: K or B numbers only
     return -0.5 * (constant + scaled.square().sum(-1))
@@ -176,6 +177,8 @@ def kl(
     tensor([1.])
     """
     _require_parameters(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
+    mean_q, log_var_q = at_least_float32(mean_q), at_least_float32(log_var_q)
+    mean_p, log_var_p = at_least_float32(mean_p), at_least_float32(log_var_p)
     log_ratio = log_var_q - log_var_p
     distance = ((mean_q - mean_p) * inverse_std(log_var_p)).square()
     return 0.5 * (log_ratio.expm1() - log_ratio + distance).sum(-1)
@@ -206,6 +209,7 @@ def kl_to_standard(
     tensor([1.])
     """
     _require_parameters(mean=mean, log_var=log_var)
+    mean, log_var = at_least_float32(mean), at_least_float32(log_var)
     return 0.5 * (log_var.expm1() - log_var + mean.square()).sum(-1)
 
 
@@ -229,7 +233,7 @@ def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     """
     require_tensor(log_var=log_var)
     require_finite(log_var=log_var)
-    return 0.5 * (1 + LOG_2PI + log_var).sum(-1)
+    return 0.5 * (1 + LOG_2PI + at_least_float32(log_var)).sum(-1)
 
 
 def _require_parameters(**tensors: Tensor) -> None:

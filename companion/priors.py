@@ -103,7 +103,7 @@ class StandardNormal(Prior):
         require_tensor(z=z)
         require_last_axis(self.dim, z=z)
         require_finite(z=z)
-        return -0.5 * (LOG_2PI + z.square()).sum(-1)
+        return -0.5 * (LOG_2PI + at_least_float32(z).square()).sum(-1)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes, on the device of the prior."""

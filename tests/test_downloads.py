@@ -428,3 +428,12 @@ def test_an_unknown_split_touches_no_folder(root, load):
     with pytest.raises(ValueError, match=r"`split` must be one of 'train', 'test'"):
         load("all", root=root)
     assert not root.exists()
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_label_that_is_no_class_is_refused(root, content):
+    raw = place(root, content, "FashionMNIST")
+    file = FILES[1]
+    (raw / file).write_bytes(content[file][:-1] + bytes([77]))
+    with pytest.raises(ValueError, match=rf"{file}.*is damaged"):
+        fashion_mnist(root=root, download=False)

@@ -9,6 +9,7 @@ import torch
 from companion import gaussian, likelihoods
 from companion.linear_gaussian import LinearGaussian
 from companion.precision import at_least_float32
+from companion.priors import StandardNormal
 
 
 @pytest.mark.parametrize("log_var", [-4.0, -8.0, -16.0])
@@ -56,3 +57,20 @@ def test_divergence_near_zero_is_not_rounded_away():
 def test_only_half_precision_is_raised_to_float32(dtype):
     expected = torch.float64 if dtype is torch.float64 else torch.float32
     assert at_least_float32(torch.zeros(2, dtype=dtype)).dtype is expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_densities_of_half_precision_are_summed_in_float32(dtype):
+    z, mean, log_var = torch.randn(3, 4, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for function, arguments in (
+        (gaussian.log_prob, (z * 40, mean, log_var)),
+        (gaussian.pairwise_log_prob, (z * 40, mean, log_var)),
+        (gaussian.kl, (mean * 40, log_var, z, log_var / 2)),
+        (gaussian.kl_to_standard, (mean * 40, log_var)),
+        (gaussian.entropy, (log_var,)),
+        (StandardNormal(300).log_prob, (z * 40,)),
+    ):
+        exact = function(*(t.double() for t in arguments))
+        ours = function(*arguments)
+        assert ours.dtype is torch.float32
+        torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=1e-3)

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +25,7 @@ PASSES = [
     lambda: v.require_range(0.0, 1.0, "", a=GRAY, b=torch.zeros(0)),
     lambda: v.require_binary("", a=torch.tensor([0.0, 1.0, -0.0])),
     lambda: v.require_count(n=1),
+    lambda: v.require_count(n=np.int64(3)),
     lambda: v.require_positive(a=1, b=0.5),
     lambda: v.require_choice(("a", "b"), name="b"),
     lambda: v.require_given_generator(torch.Generator()),

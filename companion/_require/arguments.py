@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -207,7 +208,7 @@ def require_binary(remedy: str, **tensors: Tensor) -> None:
 def require_count(**numbers: Any) -> None:
     """Raise unless every argument is a whole number of at least one."""
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int):
+        if isinstance(number, bool) or not isinstance(number, Integral):
             raise TypeError(
                 f"`{name}` must be a whole number, but it is {number!r} "
                 f"({type(number).__name__}). Pass an int, for example int({name})."

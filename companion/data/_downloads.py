@@ -134,7 +134,10 @@ def _has_expected_format(file: str, content: bytes) -> bool:
         header, size = struct.pack(">4I", 2051, _COUNT[split], 28, 28), 28 * 28
     else:
         header, size = struct.pack(">2I", 2049, _COUNT[split]), 1
-    return content.startswith(header) and len(content) == len(header) + _COUNT[split] * size
+    sound_size = len(content) == len(header) + _COUNT[split] * size
+    if not (content.startswith(header) and sound_size):
+        return False
+    return "images" in file or max(content[len(header) :]) < 10  # ten classes
 
 
 def _body(content: bytes) -> NDArray[np.uint8]:
