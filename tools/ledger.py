@@ -47,7 +47,7 @@ def comparison(card: dict[str, Any]) -> str:
         "bound; and active units",
         "Published": f"{signed(PUBLISHED)} with 5,000 samples, {PUBLISHED_ACTIVE} active units of "
         "50: {cite:t}`burda2016`, table 1, one stochastic layer, $k = 1$",
-        "Setting": "MNIST, binarized at every step; 784-200-200-50, tanh. Theirs: 60,000 training "
+        "Setting": "MNIST, binarized at every step; 784-200-200-50, tanh. Theirs: 59,600 training "
         f"images, {PUBLISHED_EPOCHS:,} epochs, batches of 20. Ours: {card['n_images']:,} images, "
         f"{card['epochs']} epochs, batches of {card['batch_size']}, test images binarized once",
         "Ours": f"{nats(bound)} (standard error over {bound['n_images']:,} test images) with "
