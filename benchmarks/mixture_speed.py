@@ -1,6 +1,6 @@
 """How fast are the mixture's density and a step of EM, next to others' and to the bare arithmetic?
 
-Run it from the root of the repository: `python benchmarks/mixture_speed.py`.
+Run it from the root of the repository: `python -m benchmarks.mixture_speed`.
 
 5,000 codes, D = 8, K = 10, float32, as in chapter 4. The programs take turns in one process:
 
@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from ratios import print_ratio
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from torch import Tensor
@@ -31,6 +30,7 @@ from torch.distributions import (
     Normal,
 )
 
+from benchmarks.ratios import print_ratio
 from companion.em import em_step, fit_em
 from companion.mixture import GaussianMixture
 

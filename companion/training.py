@@ -162,6 +162,7 @@ def fit(
     >>> history.train["loss"][0] > history.train["loss"][-1]
     True
     """
+    _fit_checks.check_run(run, Run)
     _fit_checks.check_settings(loss, epochs, batch_size, learning_rate, seed)
     _fit_checks.trainable_parameters(model)  # raises, if at all, before the model is moved
     device = _fit_checks.usable_device(run.device or default_device())
@@ -212,7 +213,8 @@ def _train_epoch(
     objective.train_mode()
     records = []
     for rows in order.split(objective.batch_size):
-        record = objective([tensor.index_select(0, rows) for tensor in train], generator)
+        with _fit_checks.batch_of_one_explained(len(rows)):
+            record = objective([tensor.index_select(0, rows) for tensor in train], generator)
         optimizer.zero_grad()
         record["loss"].mean().backward()
         optimizer.step()

@@ -244,3 +244,13 @@ def test_lists_of_tensors_are_welcome():
     plain_fit(model, list(points()), **SETTINGS)
     expected, _ = trained(model=Regression())
     assert torch.equal(weights(model), weights(expected))
+
+
+def test_a_last_batch_of_one_under_batch_norm_gets_a_message():
+    with pytest.raises(ValueError, match=r"single example, and batch norm needs two.*batch_size"):
+        trained(data=points(9))
+
+
+def test_a_device_in_place_of_a_run_gets_a_message():
+    with pytest.raises(TypeError, match=r"`run` must be a Run.*Pass run=Run\(device='cpu'\)"):
+        plain_fit(Constant(), torch.ones(3), run="cpu")

@@ -237,6 +237,7 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
         lambda tensors, facts: tensors.pop("curve.train.loss"),
         lambda tensors, facts: facts["curves"]["train"].append("unknown"),
         lambda tensors, facts: facts.update(epochs=None),
+        lambda tensors, facts: facts.update(epochs=-1),
         lambda tensors, facts: facts.update(curves=None),
         lambda tensors, facts: facts.pop("settings"),
     ],
