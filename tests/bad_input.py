@@ -55,7 +55,7 @@ CASES = [
     ("codes of another width for pairs", lambda: gaussian.pairwise_log_prob(X, Z, Z),
      ValueError, "`z` has shape (3, 4), but its last axis must have size 2"),
     ("stacked components", lambda: gaussian.pairwise_log_prob(Z, Z[None], Z[None]),
-     ValueError, "`mean` has shape (1, 3, 2), but (B, 2) is expected"),
+     ValueError, "`mean` has shape (1, 3, 2), but (K, D) is expected"),
     ("one component without its axis", lambda: gaussian.pairwise_log_prob(Z, Z[0], Z[0]),
      ValueError, "becomes a batch by mean[None]"),
     ("NaN in a code of pairs", lambda: gaussian.pairwise_log_prob(spoiled(Z, NAN), Z, Z),
