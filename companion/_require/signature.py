@@ -62,6 +62,10 @@ Positive = Annotated[float, Rule("above 0", arguments.require_positive)]
 FINITE = Rule("finite", arguments.require_finite)  # where a result does not show it
 
 
+Integrand = Annotated[Callable[[Tensor], Tensor], Rule("a function", arguments.require_function)]
+Module = Annotated[nn.Module, Rule("an instance", arguments.require_module)]
+
+
 def one_of(*choices: str) -> Rule:
     """Return the rule that a text is one of the choices."""
 
@@ -78,6 +82,15 @@ def within(low: float, high: float, remedy: str) -> Rule:
         arguments.require_range(low, high, remedy, **tensors)
 
     return Rule(f"in [{low:g}, {high:g}]", require)
+
+
+def binary(remedy: str) -> Rule:
+    """Return the rule that a tensor holds zeros and ones only."""
+
+    def require(**tensors: Tensor) -> None:
+        arguments.require_binary(remedy, **tensors)
+
+    return Rule("zeros and ones", require)
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
@@ -152,13 +165,13 @@ class _Signature:
             if value is None and each.optional:
                 continue
             if each.is_generator:
-                arguments.require_generator(value, self._device(args, kwargs))
+                _require_generator(value, self._device(args, kwargs))
             for rule in each.rules:
                 rule.require(**{each.name: value})
 
     def require_finite(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raise if a tensor among the arguments holds NaN or infinity."""
-        arguments.require_finite(**self._present(args, kwargs))
+        """Raise if a tensor among the arguments, or of the object, holds NaN or infinity."""
+        arguments.require_finite(**self._present(args, kwargs), **_state(args))
 
     def _present(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         values = ((each, each.value(args, kwargs)) for each in self.tensors)
@@ -173,13 +186,10 @@ class _Signature:
             key += (value.shape, value.dtype, value.device)
         return tuple(key)
 
-    def _device(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
-        for value in self._present(args, kwargs).values():
-            return value.device
-        if args and isinstance(args[0], nn.Module):
-            for tensor in (*args[0].parameters(), *args[0].buffers()):
-                return tensor.device
-        return torch.get_default_device()
+    def _device(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device | None:
+        """Return where the numbers are drawn; None if that is the generator's own choice."""
+        tensors = [*self._present(args, kwargs).values(), *_state(args).values()]
+        return tensors[0].device if tensors else None
 
     def _compare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         present = self._present(args, kwargs)
@@ -203,6 +213,21 @@ class _Signature:
                 alike.setdefault(each.dims or (), {})[each.name] = present[each.name]
         for group in alike.values():
             arguments.require_same_shape(**group)
+            arguments.require_same_dtype(**{n: at_least_float32(t) for n, t in group.items()})
+
+
+def _state(args: tuple[Any, ...]) -> dict[str, Tensor]:
+    """Return the parameters and buffers of the module whose method is called."""
+    if not args or not isinstance(args[0], nn.Module) or "_parameters" not in vars(args[0]):
+        return {}
+    return {**dict(args[0].named_parameters()), **dict(args[0].named_buffers())}
+
+
+def _require_generator(generator: Any, device: torch.device | None) -> None:
+    if device is None:
+        arguments.require_given_generator(generator)
+    else:
+        arguments.require_generator(generator, device)
 
 
 def _rank(parameter: _Parameter) -> tuple[bool, bool]:
@@ -241,10 +266,16 @@ def _require_dims(parameter: _Parameter, tensor: Tensor, sizes: dict[str, int]) 
     dims, name = parameter.dims or (), parameter.name
     named = [dim for dim in dims if dim[0] not in "*."]
     variadic = len(named) < len(dims)
-    if tensor.dim() < len(named) or (tensor.dim() > len(named) and not variadic):
+    fewest = len(named) + ("*event" in dims)  # an event has at least one axis
+    if tensor.dim() < fewest or (tensor.dim() > fewest and not variadic):
         raise ValueError(
             f"`{name}` has shape {tuple(tensor.shape)}, but {_shown(dims, sizes)} is expected. "
-            f"{_remedy(name, tensor.dim(), len(named))}"
+            f"{_remedy(name, tensor.dim(), fewest)}"
+        )
+    if dims[-1] in named and tensor.shape[-1] == 0:
+        raise ValueError(
+            f"`{name}` has shape {tuple(tensor.shape)}: its last axis is empty. "
+            f"At least one is expected on it."
         )
     place = next((i for i, dim in enumerate(dims) if dim[0] in "*."), len(dims))
     front = list(zip(dims[:place], tensor.shape, strict=False))
@@ -278,7 +309,7 @@ def _require_ending(name: str, tensor: Tensor, other: str, present: dict[str, Te
     if len(shape) < len(ending) or shape[len(shape) - len(ending) :] != ending:
         raise ValueError(
             f"`{name}` has shape {tuple(shape)}, which does not end in the shape of `{other}`, "
-            f"{tuple(ending)}. Samples lead: (S, B, D) goes with (B, D)."
+            f"{tuple(ending)}. Samples lead: (S, B, D) goes with (B, D), and nothing is broadcast."
         )
 
 
