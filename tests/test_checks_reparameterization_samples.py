@@ -15,6 +15,7 @@ from reparameterization_answers import (
     move_by_logsumexp,
     move_by_softmax,
     move_in_a_loop,
+    trick_by_examples,
     trick_by_noise,
     trick_by_torch,
     trick_fixed,
@@ -55,6 +56,7 @@ def with_noise(noise):
 
 def test_fix_the_trick():
     assert_correct(TRICK, trick_fixed, trick_by_torch, trick_by_noise, trick_in_a_loop)
+    assert_correct(TRICK, trick_by_examples, trick_with(density=2))
     # The stub's function comes from the book: every fault is still in it.
     assert_not_attempted(TRICK, trick_stub, trick_with(torch.rand_like, False, 1), ...)
 
