@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from contextlib import suppress
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_messages_of_the_commonest_slips():
         lambda x: x[:2]: "has shape (2,); it should be (5,).",
         lambda x: "x": "type `str`",
         lambda x: x**3: "first here: entry [0] is -1, expected 1",
-        lambda x: x.log(): "NaN or infinity",
+        lambda x: x.log(): "holds NaN at entry [0]. Look for a logarithm",
+        lambda x: x**2 / 0: "holds infinity where it should not: entry [0] is inf",
         _async: "`async`",
     }
     assert_hints(SQUARE, wrong)
@@ -438,6 +440,23 @@ def test_infinity_may_be_the_right_answer():
     compare(right.clone(), right)
     with pytest.raises(NotYet, match="expected -inf"):
         compare(torch.tensor([0.0, 1.0]), right)
+
+
+def test_nan_equals_nothing():
+    nan = torch.tensor([1.0, math.nan])
+    for right in (torch.tensor([1.0, 2.0]), nan):
+        with pytest.raises(NotYet, match=r"Your result holds NaN at entry \[1\]"):
+            compare(nan, right, {"a slip that is NaN": nan})
+    with pytest.raises(NotYet, match="first here"):
+        compare(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]), {"a slip that is NaN": nan})
+
+
+def test_the_nearest_of_several_slips_is_named():
+    right, got = torch.tensor([1.0, 2.0]), torch.tensor([5.0, 6.0])
+    slips = {"near": got + 4e-5, "nearest": [right + 9, got + 2e-5], "far": got + 6e-5}
+    for order in permutations(slips):
+        with pytest.raises(NotYet, match=r"^nearest$"):
+            compare(got, right, {hint: slips[hint] for hint in order})
 
 
 def test_zeros_are_not_called_a_multiple():

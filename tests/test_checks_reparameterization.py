@@ -224,6 +224,15 @@ def test_a_z_inside_of_vmap_is_not_blamed_on_us():
     assert "z should be" in judge(NAME + "pathwise", off).message
 
 
+@pytest.mark.parametrize("name", ["pathwise", "score_function"])
+def test_nan_is_not_called_another_result(name):
+    def nan(f, mean, log_var, noise):
+        return mean.log() * noise, log_var.log() * noise
+
+    message = judge(NAME + name, nan).message
+    assert message.startswith("The estimate for `mean` holds NaN at entry")
+
+
 def test_pathwise_with_one_sample():
     def standardized(f, mean, log_var, noise):
         noise = noise if len(noise) > 1 else noise / noise.std()

@@ -70,8 +70,8 @@ def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
         "the sines.": [line, line.transpose(0, 1)],
         "Your angle comes from the inner product alone. Divide it by both lengths before the arc "
         "cosine.": [
-            _arc(start, end, dot.acos(), steps),
-            _arc(start, end, dot.clamp(-1, 1).acos(), steps),
+            _arc(start, end, dot.clamp(margin - 1, 1 - margin).acos(), steps)
+            for margin in (1e-4, 1e-5, 1e-6, 1e-7)
         ],
         "You took one angle for the whole batch. Each pair has its own: reduce the last axis "
         "only.": [
