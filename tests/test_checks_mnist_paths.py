@@ -236,12 +236,21 @@ def test_path_where_the_angle_is_small_or_nearly_pi():
     }
     assert_hints("mnist.path", wrong)
     assert judge("mnist.path", straight_below(0.03)).status == "correct"
-    inside = lambda a, b, n: path_with_cosine_inside(a, b, n, 0.9999)  # noqa: E731
+    inside = lambda a, b, n: path_with_cosine_inside(a, b, n, 0.99999)  # noqa: E731
     assert judge("mnist.path", inside).status == "correct"
 
 
 def path_with_cosine_inside(a, b, n, limit):
     return arc(a, b, steps(n), F.cosine_similarity(a, b).clamp(-limit, limit).acos()[:, None])
+
+
+@pytest.mark.parametrize("most", [0.999, 0.9995, 0.9999])
+def test_path_sees_a_cosine_that_is_cut_off(most):
+    def cut(a, b, n):
+        cosine = F.cosine_similarity(a, b, dim=1).clamp(-most, most)
+        return arc(a, b, steps(n), cosine.acos()[:, None])
+
+    assert judge("mnist.path", cut).status == "not yet"
 
 
 def test_path_of_single_vectors_names_the_axis():

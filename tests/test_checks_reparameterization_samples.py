@@ -205,6 +205,24 @@ def test_straight_through():
     assert_hints(COIN, wrong)
 
 
+@pytest.mark.parametrize("margin", [0.1, 0.05, 0.01])
+def test_straight_through_sees_noise_that_is_cut_off(margin):
+    for inside in (False, True):  # everywhere, or in the soft coin only
+
+        def coin(logits, noise, temperature, inside=inside):
+            cut = noise.clamp(margin, 1 - margin)
+            soft = torch.sigmoid((logits - cut.logit()) / temperature)
+            hard = (noise if inside else cut) < logits.sigmoid()
+            return hard.float() + soft - soft.detach()
+
+        assert "Is it cut off" in judge(COIN, coin).message
+
+    def careful(logits, noise, temperature):
+        return coin_added(logits, noise.clamp(1e-6, 1 - 1e-6), temperature)
+
+    assert judge(COIN, careful)
+
+
 def test_straight_through_far_out():
     def overflows(logits, noise, temperature):
         odds = logits.exp() * (1 - noise) / noise
