@@ -459,6 +459,20 @@ def test_the_nearest_of_several_slips_is_named():
             compare(got, right, {hint: slips[hint] for hint in order})
 
 
+@pytest.mark.parametrize(
+    ("got", "remedy"),
+    [
+        (torch.zeros(6), "but it is flattened."),
+        (torch.zeros(3, 2), "but it is reshaped or with its axes swapped."),
+        (torch.zeros(2, 1, 3), "an axis of size 1 is too many or missing."),
+    ],
+)
+def test_the_right_number_of_entries_in_a_wrong_shape(got, remedy):
+    with pytest.raises(NotYet) as caught:
+        compare(got, torch.ones(2, 3))
+    assert remedy in str(caught.value)
+
+
 def test_zeros_are_not_called_a_multiple():
     with pytest.raises(NotYet) as caught:
         compare(torch.zeros(2), torch.tensor([1.0, 2.0]))

@@ -181,11 +181,14 @@ def _require_shape(got: Tensor, expected: Tensor, what: str, setting: str) -> No
 
 def _shape_remedy(got: Tensor, expected: Tensor) -> str:
     """Say what may have led to the wrong shape; empty if nothing is known."""
-    if got.numel() == expected.numel():
+    if got.squeeze().shape == expected.squeeze().shape:
         return (
             " It has the right number of entries: an axis of size 1 is too many or missing. "
             "If there is a `keepdim=True`, leave it out."
         )
+    if got.numel() == expected.numel():
+        cause = "flattened" if got.ndim < expected.ndim else "reshaped or with its axes swapped"
+        return f" It has the right number of entries, but it is {cause}."
     if expected.ndim == 1 and got.shape == 2 * expected.shape:
         size = len(expected)
         return (
