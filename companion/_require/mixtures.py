@@ -31,9 +31,13 @@ def require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> Non
                 "`covariance` holds matrices that are not symmetric. "
                 "Symmetrize them: (covariance + covariance.mT) / 2."
             )
-        not_positive = int((torch.linalg.cholesky_ex(covariance).info != 0).sum())
-        if not_positive:
-            raise ValueError(
-                f"{not_positive} of the covariances are not positive definite. Add a small "
-                f"multiple of the identity (`floor`)."
-            )
+        require_factored(torch.linalg.cholesky_ex(covariance).info)
+
+
+def require_factored(info: Tensor) -> None:
+    """Raise if `torch.linalg.cholesky_ex` failed on some of the covariances."""
+    if bool(info.any()):
+        raise ValueError(
+            f"{int((info != 0).sum())} of the covariances are not positive definite. Add a small "
+            f"multiple of the identity (`floor`)."
+        )
