@@ -223,7 +223,7 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
     bias = x.double().mean(0)
     centered = x.double() - bias
     values, vectors = torch.linalg.eigh(centered.T @ centered / len(x))
-    noise = values[:-latent_dim].clamp_min(0).mean()
+    noise = values[:-latent_dim].mean()
     if noise <= 1e-12 * values[-1]:
         raise ValueError(
             f"`x` varies in no more than {latent_dim} directions, so the noise variance would be "
