@@ -245,7 +245,7 @@ def _maximize(codes: _Codes, resp: Tensor, old: _Parameters, floor: float) -> _P
     mean = torch.where(empty[:, None], old.mean, averages[:, :dim])
     if old.covariance.dim() == 2:
         covariance = averages[:, dim:] - mean.square()
-        for k in _indices((covariance < codes.narrow).any(1) | empty):
+        for k in _indices((covariance < codes.narrow).any(1)):  # an empty one's is negative here
             covariance[k] = resp[k] @ (codes.centered - mean[k]).square() / counts[k]
         covariance += floor
     else:

@@ -10,7 +10,7 @@ from oracles import assert_same, assert_within, generator, normal
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from companion import _k_means, em
+from companion import em
 from companion.em import em_step, fit_em
 from companion.gaussian import DiagonalGaussian
 from companion.mixture import GaussianMixture
@@ -354,11 +354,12 @@ def test_a_fit_holds_no_table_of_codes_components_and_dimensions(covariance):
     assert largest.numbers <= max(2 * n * d, n * k, k * d * d)
 
 
+@pytest.mark.parametrize("distance", [1e3, 1e6])
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
-def test_a_narrow_component_far_away_keeps_its_digits(covariance):
+def test_a_narrow_component_far_away_keeps_its_digits(covariance, distance):
     """Squares that are multiplied out would lose all: (1e6)^2 against (1e-3)^2."""
     sides = torch.arange(400)[:, None] % 2 * 2 - 1
-    z = 1e6 * sides + 1e-3 * normal(400, 2, seed=1)
+    z = distance * sides + 1e-3 * normal(400, 2, seed=1)
     mixture, curve = fit_em(z, 2, covariance=covariance, floor=1e-9, generator=generator(1))
     groups = [z[sides[:, 0] == side] for side in (-1, 1)]
     order = mixture.mean[:, 0].argsort()
@@ -386,12 +387,12 @@ def test_a_mixture_for_codes_in_half_precision_is_in_float32():
         assert torch.equal(mixture.mean, wide.mean)
 
 
-def test_a_start_draws_in_proportion_from_any_number_of_codes():
-    """`torch.multinomial` stops at 2^24 of them."""
-    n = 2**24 + 3
-    chances = torch.zeros(n, dtype=torch.float64)
-    chances[5], chances[-1] = 1, 3
-    drawn = _k_means._draw(chances, 4_000, generator(1))
-    assert set(drawn.tolist()) == {5, n - 1}
-    share = (drawn == 5).double().mean()
-    assert_within(share, torch.tensor(0.25).double(), torch.tensor((0.1875 / 4_000) ** 0.5))
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_large_codes_are_fitted_up_to_the_limit_and_refused_beyond(covariance):
+    z = torch.randn(60, 2, generator=generator(1))
+    z = z / z.abs().max()
+    fitted = fit_em(1.8e16 * z, 2, covariance=covariance, generator=generator(2))
+    assert all(math.isfinite(value) for value in fitted.log_likelihood)
+    assert fitted.mixture.log_prob(1.8e16 * z).isfinite().all()
+    with pytest.raises(ValueError, match=r"`z` reaches 1\.9e\+16"):
+        fit_em(1.9e16 * z, 2, covariance=covariance)
