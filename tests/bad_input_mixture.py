@@ -11,7 +11,7 @@ from companion.metrics import active_units, aggregated_log_prob, cluster_accurac
 from companion.mixture import GaussianMixture
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import VampPrior
-from companion.wrappers import DynamicBinarization, KLWarmUp
+from companion.training.wrappers import DynamicBinarization, KLWarmUp
 
 HALF = torch.tensor([0.5, 0.5])
 TWO = torch.zeros(2, 2)

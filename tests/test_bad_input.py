@@ -82,7 +82,7 @@ def test_the_table_is_long_and_names_each_case_once():
         "companion.priors",
         "companion.page.report",
         "companion.vae",
-        "companion.wrappers",
+        "companion.training.wrappers",
     ],
 )
 def test_every_public_name_stands_in_the_table(module):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from companion import checkpoints
-from companion.checkpoints import load, save
+from companion.training import checkpoints
+from companion.training.checkpoints import load, save
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_no_flipped_bit_goes_unseen(path):
 
 KILLED_IN_A_SAVE = """
 import os, signal, sys, torch
-from companion import checkpoints
+from companion.training import checkpoints
 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 checkpoints.save(sys.argv[1], {"x": torch.ones(2)})
 """

@@ -16,7 +16,7 @@ assert running_shell() is None  # imported, but none runs
 
 INSIDE = """
 from IPython.core.interactiveshell import InteractiveShell
-from companion import _bar
+from companion.training import _bar
 from companion.page import plots, report
 from companion.page.shell import running_shell
 from matplotlib.figure import Figure

@@ -15,11 +15,10 @@ from training_models import (
     weights,
 )
 
-from companion import _resume, checkpoints
 from companion.likelihoods import Gaussian
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
-from companion.training import Run, fit
+from companion.training import Run, _resume, checkpoints, fit
 from companion.vae import VAE, negative_elbo
 
 

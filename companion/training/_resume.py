@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from companion import checkpoints
+from companion.training import checkpoints
 
 _KIND = "companion.training.fit"
 # Of the mean absolute loss: another number of threads, or another GPU, rounds differently.
