@@ -20,7 +20,7 @@ from companion._require.arguments import (
     require_same_dtype,
     require_tensor,
 )
-from companion._require.mixtures import cholesky
+from companion._require.mixtures import require_factored
 from companion.gaussian import LOG_2PI
 from companion.mixture import GaussianMixture
 from companion.precision import at_least_float32, outside_autocast
@@ -225,7 +225,8 @@ def _log_joint_diagonal(codes: _Codes, weights: Tensor, mean: Tensor, variance: 
 
 def _log_joint_full(codes: _Codes, weights: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
     """Log of weight times density, (K, N): one product for each component, in little memory."""
-    factor = cholesky(covariance)
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    require_factored(info)
     identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
     whiten = torch.linalg.solve_triangular(factor, identity, upper=False)
     pairs = zip(mean, whiten, strict=True)
