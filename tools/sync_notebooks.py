@@ -33,6 +33,14 @@ NUMBERS_IN_TEXT = (
 )
 SAY = "# @title Text with numbers from this run\nfrom companion.page.report import say\n\n"
 FOLDED_TEXT = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
+# A folded cell of the source says by a tag what it does. One without such a tag draws a figure.
+FOLDED = {"hide-input", "hide-cell", "remove-input"}
+TITLES = {
+    "setup": "Set-up",
+    "scoring": "Scoring",
+    "checks": "Checks of the results",
+    "remove-input": "Quiz",
+}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -123,10 +131,14 @@ def caption(cell: NotebookNode) -> str:
 
 
 def fold(cell: NotebookNode) -> NotebookNode:
-    """Fold in Jupyter what the page folds, and with a solution its verdict too."""
+    """Fold in Jupyter and in Colab what the page folds, and with a solution its verdict too."""
     tags = cell.metadata.get("tags", [])
-    if "hide-input" in tags or "hide-cell" in tags:
+    if FOLDED & set(tags):
         cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        cell.metadata["cellView"] = "form"
+        if not cell.source.startswith("# @title "):
+            title = next((TITLES[tag] for tag in tags if tag in TITLES), "Plot")
+            cell.source = f"# @title {title}\n{cell.source}"
     if "hide-cell" in tags:
         cell.metadata["jupyter"]["outputs_hidden"] = True
     return cell

@@ -25,6 +25,7 @@ See [next](02-b.md#part), [notation](../notes.md) and `[not a link](02-b.md)`.
 :tags: [solution, hide-cell]
 :cellView: form
 
+# @title Solution
 # not a heading {cite:t}`one`
 print(1)
 ```
@@ -180,7 +181,7 @@ def test_links_lead_to_notebooks(converted):
 def test_code_and_its_metadata_survive(converted):
     """Code is copied as it is; solutions stay folded in Jupyter and Colab."""
     cell = converted.cells[2]
-    assert cell.source == "# not a heading {cite:t}`one`\nprint(1)"
+    assert cell.source == "# @title Solution\n# not a heading {cite:t}`one`\nprint(1)"
     assert cell.metadata["cellView"] == "form"
     assert "solution" in cell.metadata["tags"]
     assert cell.outputs == []
@@ -240,6 +241,61 @@ def test_each_quoted_number_was_reported_by_a_cell_above(chapter):
             known |= reported(cell.source)
             quoted = set(re.findall(r"\{glue:text\}`(\w+)", cell.source))
             assert quoted <= known
+
+
+def only_checks(code):
+    """Whether a cell does nothing but check results and report numbers."""
+    heads = ("report(", "torch.testing.assert_close(")
+    return all(
+        isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Expr) and ast.unparse(node).startswith(heads))
+        for node in ast.parse(code).body
+    )
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_what_is_no_lesson_is_folded_everywhere(chapter):
+    """Set-up, scoring, checks and plots: in the page, in JupyterLab and in Colab."""
+    notebook = nbformat.read(chapter.with_suffix(".ipynb"), 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert "setup" in code[0].metadata["tags"]
+    for cell in code:
+        tags = cell.metadata.get("tags", [])
+        folded = bool({"hide-input", "hide-cell", "remove-input"} & set(tags))
+        assert folded == bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+        assert folded == (cell.metadata.get("cellView") == "form")
+        assert folded == cell.source.startswith("# @title ")
+        assert folded or not ({"setup", "scoring", "checks"} & set(tags) or caption(cell))
+        assert folded or not only_checks(cell.source)
+
+
+def caption(cell):
+    """The caption of the figure that a cell draws, if it draws one."""
+    return cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+
+
+@pytest.mark.parametrize(
+    ("tags", "title"),
+    [
+        ("hide-input, setup", "Set-up"),
+        ("hide-input, scoring", "Scoring"),
+        ("hide-input, checks", "Checks of the results"),
+        ("hide-input", "Plot"),
+    ],
+)
+def test_a_folded_cell_says_what_it_does(course, tags, title):
+    """Colab and JupyterLab show the first line of the form."""
+    chapter = course / "vae" / "01-a.md"
+    chapter.write_text(
+        CHAPTER.replace("solution, hide-cell", tags)
+        .replace(":cellView: form\n", "")
+        .replace("# @title Solution\n", "")
+    )
+    notebook = nbformat.reads(
+        sync_notebooks.convert(chapter, bibliography.load(course / "references.bib")), 4
+    )
+    assert notebook.cells[2].source.startswith(f"# @title {title}\n# not a heading")
+    assert notebook.cells[2].metadata["cellView"] == "form"
 
 
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
