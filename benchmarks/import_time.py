@@ -1,6 +1,6 @@
 """How long does `import companion` take, next to `import torch`?
 
-Run it from the root of the repository: `python benchmarks/import_time.py`.
+Run it from the root of the repository: `python -m benchmarks.import_time`.
 
 Each import runs in a fresh process, whose start is subtracted. The programs take turns, so that a
 busy machine slows all alike; the median counts. The aim is a ratio of at most 1.3.

@@ -1,6 +1,6 @@
 """How fast is one epoch of training, next to the usual loop and to the bare arithmetic?
 
-Run it from the root of the repository: `python benchmarks/training_speed.py`.
+Run it from the root of the repository: `python -m benchmarks.training_speed`.
 
 The model is the 784-400-20-400-784 ReLU VAE with a Bernoulli likelihood, trained with Adam on
 batches of 100 binary images. Four programs take turns, so that a busy machine slows all alike:
@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable
 
 import torch
-from ratios import print_ratio
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.ratios import print_ratio
 from companion.likelihoods import Bernoulli
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal

@@ -3,13 +3,13 @@ r"""Expectation-maximization: fits a mixture of Gaussians to codes.
 Axes: N codes, K components, D latent dimensions.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from companion._k_means import k_means, spread
 from companion._require.arguments import (
     require_choice,
     require_count,
@@ -20,8 +20,10 @@ from companion._require.arguments import (
     require_same_dtype,
     require_tensor,
 )
+from companion._require.mixtures import require_factored
+from companion.gaussian import LOG_2PI
 from companion.mixture import GaussianMixture
-from companion.precision import outside_autocast
+from companion.precision import at_least_float32, outside_autocast
 
 
 class EMFit(NamedTuple):
@@ -35,6 +37,7 @@ class EMFit(NamedTuple):
 
 
 @torch.no_grad()
+@outside_autocast
 def em_step(
     mixture: GaussianMixture, z: Float[Tensor, "N D"], *, floor: float = 1e-6
 ) -> GaussianMixture:
@@ -59,7 +62,8 @@ def em_step(
     Raises:
         TypeError: `mixture` is no mixture; z is no tensor of floating-point numbers, or of
             another dtype.
-        ValueError: z is not (N, D) or not finite, `floor` is negative, or a covariance is singular.
+        ValueError: z is not (N, D), not finite or too large to be squared, `floor` is negative,
+            or a covariance is singular.
 
     Reference: Dempster, Laird and Rubin (1977); Bishop (2006), equations (9.23) to (9.26).
 
@@ -71,10 +75,14 @@ def em_step(
     _require_codes(z, mixture.dim)
     require_same_dtype(z=z, mean=mixture.mean)
     _require_floor(floor)
-    return _maximize(z, mixture.responsibilities(z), mixture, floor)
+    codes, resp = _prepare(z), mixture.responsibilities(z).T
+    covariance = mixture.log_var if mixture.covariance == "diagonal" else mixture.tril
+    old = _Parameters(mixture.weights, mixture.mean - codes.origin, covariance)  # the kind counts
+    return _mixture(_maximize(codes, resp.to(codes.centered), old, floor), codes, z.dtype)
 
 
 @torch.no_grad()
+@outside_autocast
 def fit_em(
     z: Float[Tensor, "N D"],
     n_components: int,
@@ -93,7 +101,7 @@ def fit_em(
     `n_starts` local optima, and still depends on the draws.
 
     Args:
-        z: codes, shape (N, D), N >= 2.
+        z: codes, shape (N, D), N >= 2. The sums run in float64, where the device has it.
         n_components: the number K of components, at most N.
         covariance: "diagonal" or "full".
         max_steps: the largest number of steps.
@@ -107,10 +115,11 @@ def fit_em(
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: z is not (N, D) or not finite, or a number is out of range.
+        ValueError: z is not (N, D), not finite or too large to be squared, a number is out of
+            range, or a covariance is singular.
 
     Reference: Dempster, Laird and Rubin (1977); Arthur and Vassilvitskii (2007) for k-means++,
-    whose section 5 names the greedy variant; Lloyd (1982) for k-means.
+    whose conclusion names the greedy variant; Lloyd (1982) for k-means.
 
     >>> z = torch.tensor([[-5.0], [-5.2], [5.0], [5.2]])
     >>> fit_em(z, 2).mixture.mean.sort(0).values.detach()
@@ -128,42 +137,131 @@ def fit_em(
             f"`n_components` is {n_components}, but there are only {len(z)} codes. "
             f"Pass more codes, or a smaller number of components."
         )
+    z = at_least_float32(z)
+    codes = _prepare(z)
     runs = []
     for _ in range(n_starts):
-        start = _start(z, n_components, covariance, floor, generator)
-        runs.append(_climb(start, z, max_steps, tolerance, floor))
-    return max(runs, key=lambda run: run.log_likelihood[-1])
+        start = _start(codes.centered, n_components, covariance, floor, generator)
+        runs.append(_climb(codes, start, max_steps, tolerance, floor))
+    best, curve = max(runs, key=lambda run: run[1][-1])
+    return EMFit(_mixture(best, codes, z.dtype), curve)
+
+
+class _Parameters(NamedTuple):
+    """Those of a mixture: covariances are variances (K, D), or matrices (K, D, D)."""
+
+    weights: Tensor
+    mean: Tensor
+    covariance: Tensor
+
+
+class _Codes(NamedTuple):
+    """Codes around their mean, in float64, which keeps the digits of squares multiplied out.
+
+    `moments` (N, 2 D) are the codes and their squares: with diagonal covariances, the densities
+    are linear in them. A variance below `narrow` (D,) would lose half of its digits that way.
+    """
+
+    origin: Tensor
+    centered: Tensor
+    moments: Tensor
+    narrow: Tensor
+
+
+def _prepare(z: Tensor) -> _Codes:
+    wide = z if z.device.type == "mps" else z.double()  # MPS has no float64
+    origin = wide.mean(0)
+    centered = wide - origin
+    squares = centered.square()
+    narrow = torch.finfo(wide.dtype).eps ** 0.5 * squares.amax(0)
+    return _Codes(origin, centered, torch.cat([centered, squares], 1), narrow)
+
+
+def _mixture(parameters: _Parameters, codes: _Codes, dtype: torch.dtype) -> GaussianMixture:
+    weights, mean, covariance = parameters
+    tensors = weights, mean + codes.origin, covariance
+    return GaussianMixture.from_parameters(*(tensor.to(dtype) for tensor in tensors))
 
 
 def _climb(
-    mixture: GaussianMixture, z: Tensor, max_steps: int, tolerance: float, floor: float
-) -> EMFit:
+    codes: _Codes, start: _Parameters, max_steps: int, tolerance: float, floor: float
+) -> tuple[_Parameters, list[float]]:
     """Take steps of EM until one gains less than the tolerance."""
-    log_joint = mixture.log_joint(z)  # gives the likelihood, and the next step's responsibilities
-    curve = [log_joint.logsumexp(-1).mean().item()]
+    parameters, (log_prob, resp) = start, _expect(codes, start)
+    curve = [log_prob.mean().item()]
     for _ in range(max_steps):
-        mixture = _maximize(z, log_joint.softmax(-1), mixture, floor)
-        log_joint = mixture.log_joint(z)
-        curve.append(log_joint.logsumexp(-1).mean().item())
+        parameters = _maximize(codes, resp, parameters, floor)
+        log_prob, resp = _expect(codes, parameters)
+        curve.append(log_prob.mean().item())
         if curve[-1] - curve[-2] < tolerance:
             break
-    return EMFit(mixture, curve)
+    return parameters, curve
 
 
-@outside_autocast
-def _maximize(z: Tensor, resp: Tensor, old: GaussianMixture, floor: float) -> GaussianMixture:
+def _expect(codes: _Codes, parameters: _Parameters) -> tuple[Tensor, Tensor]:
+    """Return the log-densities (N,) and the responsibilities (K, N)."""
+    diagonal = parameters.covariance.dim() == 2
+    log_joint = (_log_joint_diagonal if diagonal else _log_joint_full)(codes, *parameters)
+    largest = log_joint.amax(0)
+    resp = (log_joint - largest).exp_()  # one exponential serves both results
+    total = resp.sum(0)
+    return largest + total.log(), resp.div_(total)
+
+
+def _log_joint_diagonal(codes: _Codes, weights: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Log of weight times density, (K, N): one matrix product."""
+    if bool((variance <= 0).any()):
+        raise ValueError("A component shrank to a point. Pass a positive `floor`, such as 1e-6.")
+    precision = 1 / variance
+    log_norm = weights.log() - 0.5 * (variance.log() + LOG_2PI).sum(1)
+    constant = log_norm - 0.5 * (mean.square() * precision).sum(1)
+    slopes = torch.cat([mean * precision, -0.5 * precision], 1)
+    log_joint = torch.addmm(constant[:, None], slopes, codes.moments.T)
+    for k in _indices((variance < codes.narrow).any(1)):
+        squares = (codes.centered - mean[k]).square() @ precision[k]
+        log_joint[k] = log_norm[k] - 0.5 * squares
+    return log_joint
+
+
+def _log_joint_full(codes: _Codes, weights: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
+    """Log of weight times density, (K, N): one product for each component, in little memory."""
+    factor, info = torch.linalg.cholesky_ex(covariance)
+    require_factored(info)
+    identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
+    whiten = torch.linalg.solve_triangular(factor, identity, upper=False)
+    pairs = zip(mean, whiten, strict=True)
+    squares = torch.stack([((codes.centered - m) @ w.T).square().sum(1) for m, w in pairs])
+    half_log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(1)
+    constant = weights.log() - half_log_det - mean.shape[1] / 2 * LOG_2PI
+    return constant[:, None] - 0.5 * squares
+
+
+def _maximize(codes: _Codes, resp: Tensor, old: _Parameters, floor: float) -> _Parameters:
     # An empty component is kept from a division by zero, and its mean from a jump to the origin.
-    held, least = resp.sum(0), torch.finfo(z.dtype).eps
-    counts = held.clamp_min(least)
-    mean = torch.where(held[:, None] < least, old.mean, (resp.T @ z) / counts[:, None])
-    centered = z[:, None] - mean
-    if old.covariance == "diagonal":
-        variance = (resp[:, :, None] * centered.square()).sum(0) / counts[:, None] + floor
+    held, least = resp.sum(1), torch.finfo(resp.dtype).eps
+    counts, empty = held.clamp_min(least), held < least
+    dim = old.mean.shape[1]
+    averages = (resp @ codes.moments) / counts[:, None]
+    mean = torch.where(empty[:, None], old.mean, averages[:, :dim])
+    if old.covariance.dim() == 2:
+        covariance = averages[:, dim:] - mean.square()
+        for k in _indices((covariance < codes.narrow).any(1)):  # an empty one's is negative here
+            covariance[k] = resp[k] @ (codes.centered - mean[k]).square() / counts[k]
+        covariance += floor
     else:
-        scatter = torch.einsum("nk,nki,nkj->kij", resp, centered, centered)
-        identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-        variance = scatter / counts[:, None, None] + floor * identity
-    return GaussianMixture.from_parameters(counts / counts.sum(), mean, variance)
+        covariance = _scatters(codes.centered, resp, mean) / counts[:, None, None]
+        covariance += floor * torch.eye(dim, dtype=mean.dtype, device=mean.device)
+    return _Parameters(counts / counts.sum(), mean, covariance)
+
+
+def _scatters(z: Tensor, resp: Tensor, mean: Tensor) -> Tensor:
+    """Weighted sums (K, D, D) of products: one product for each component, in little memory."""
+    around = (z - m for m in mean)
+    return torch.stack([(c.T * r) @ c for c, r in zip(around, resp, strict=True)])
+
+
+def _indices(chosen: Tensor) -> list[int]:
+    return chosen.nonzero()[:, 0].tolist()
 
 
 def _start(
@@ -172,51 +270,13 @@ def _start(
     covariance: str,
     floor: float,
     generator: torch.Generator | None,
-) -> GaussianMixture:
-    mean, nearest = _k_means(z, _spread(z, n_components, generator))
+) -> _Parameters:
+    mean, nearest = k_means(z, spread(z, n_components, generator))
     within = (z - mean[nearest]).square().mean(0)
     variance = within.expand(n_components, -1) + floor
     if covariance == "full":
         variance = torch.diag_embed(variance)
-    weights = z.new_full((n_components,), 1 / n_components)
-    return GaussianMixture.from_parameters(weights, mean, variance)
-
-
-def _spread(z: Tensor, n_components: int, generator: torch.Generator | None) -> Tensor:
-    """Draw codes that lie far apart, (K, D), by greedy k-means++.
-
-    Of a few candidates, each drawn in proportion to its squared distance from the codes that are
-    chosen, the one is kept that leaves the smallest sum of squared distances.
-    """
-    n_candidates = 2 + int(math.log(n_components))
-    first = torch.randint(len(z), (1,), generator=generator, device=z.device)
-    chosen, nearest = [first], _squared_distances(z[first], z)[0]
-    for _ in range(n_components - 1):
-        chances = nearest + torch.finfo(z.dtype).tiny  # equal codes may be drawn twice
-        drawn = torch.multinomial(chances, n_candidates, replacement=True, generator=generator)
-        left = _squared_distances(z[drawn], z).minimum(nearest)
-        best = left.sum(1).argmin()
-        chosen.append(drawn[best, None])
-        nearest = left[best]
-    return z[torch.cat(chosen)]
-
-
-def _k_means(z: Tensor, mean: Tensor, max_steps: int = 20) -> tuple[Tensor, Tensor]:
-    """Return the means (K, D) of Lloyd's algorithm, and the index of each code's nearest (N,)."""
-    nearest = _squared_distances(mean, z).argmin(0)
-    for _ in range(max_steps):
-        counts = nearest.bincount(minlength=len(mean))[:, None]
-        sums = torch.zeros_like(mean).index_add_(0, nearest, z)
-        mean = torch.where(counts > 0, sums / counts.clamp_min(1), mean)
-        before, nearest = nearest, _squared_distances(mean, z).argmin(0)
-        if torch.equal(before, nearest):
-            break
-    return mean, nearest
-
-
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    # From differences: multiplied out, the square loses the digits of codes far from the origin.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
+    return _Parameters(z.new_full((n_components,), 1 / n_components), mean, variance)
 
 
 def _require_floor(floor: float) -> None:
@@ -232,3 +292,10 @@ def _require_codes(z: Tensor, dim: int | None = None) -> None:
             f"Stacked samples become rows by z.flatten(0, -2)."
         )
     require_finite(z=z)
+    dtype = at_least_float32(z).dtype
+    largest = z.abs().max().item()
+    if largest > 1e-3 * torch.finfo(dtype).max ** 0.5:  # room for the sums
+        raise ValueError(
+            f"`z` reaches {largest:.3g}, and sums of such squares are no numbers in {dtype}. "
+            f"Divide the codes by their standard deviation first."
+        )

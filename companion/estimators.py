@@ -11,24 +11,17 @@ not mix samples. To estimate a gradient, average over the axis S.
 Axes: S samples, D dimensions, K categories.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.arguments import require_count, require_generator, require_positive
-from companion._require.estimators import (
-    evaluate,
-    require_baseline,
-    require_inputs,
-    require_logits,
-    slope,
-)
+from companion._require.estimators import evaluate, require_baseline, require_slope
+from companion._require.signature import FINITE, Count, Integrand, Positive, checked
 from companion.precision import inverse_std
 
-Integrand = Callable[[Tensor], Tensor]
+Vector = Annotated[Float[Tensor, " D"], FINITE]  # noise hides what is not finite
 
 
 class GradientSamples(NamedTuple):
@@ -45,12 +38,13 @@ class Baseline(NamedTuple):
     log_var: Float[Tensor, " D"]
 
 
+@checked
 def score_function(
     f: Integrand,
-    mean: Float[Tensor, " D"],
-    log_var: Float[Tensor, " D"],
+    mean: Vector,
+    log_var: Vector,
     *,
-    n_samples: int,
+    n_samples: Count,
     baseline: float | Baseline = 0.0,
     generator: torch.Generator | None = None,
 ) -> GradientSamples:
@@ -75,10 +69,6 @@ def score_function(
     Returns:
         `GradientSamples(mean, log_var)`, each (S, D), without a graph.
 
-    Raises:
-        TypeError: `f` is no function, or an argument is no tensor of floating-point numbers.
-        ValueError: a shape is wrong, a value is not finite, or `n_samples` < 1.
-
     Reference: Williams (1992); Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
@@ -87,7 +77,7 @@ def score_function(
     >>> score_function(square, zero, zero, n_samples=5, generator=noise).mean.shape
     torch.Size([5, 3])
     """
-    noise, z = _draw(f, mean, log_var, n_samples, generator)
+    noise, z = _draw(mean, log_var, n_samples, generator)
     offsets = require_baseline(baseline, mean)
     with torch.no_grad():
         values = evaluate(f, z)[:, None]
@@ -96,12 +86,13 @@ def score_function(
         return GradientSamples(*parts)
 
 
+@checked
 def pathwise(
     f: Integrand,
-    mean: Float[Tensor, " D"],
-    log_var: Float[Tensor, " D"],
+    mean: Vector,
+    log_var: Vector,
     *,
-    n_samples: int,
+    n_samples: Count,
     generator: torch.Generator | None = None,
 ) -> GradientSamples:
     r"""Estimate the gradient of E[f(z)] through the samples: the reparameterization trick.
@@ -122,11 +113,6 @@ def pathwise(
     Returns:
         `GradientSamples(mean, log_var)`, each (S, D), without a graph.
 
-    Raises:
-        TypeError: `f` is no function, or an argument is no tensor of floating-point numbers.
-        ValueError: a shape is wrong, a value is not finite, `n_samples` < 1, or no gradient
-            comes back through f.
-
     Reference: Kingma and Welling (2014), section 2.4; Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
@@ -135,19 +121,20 @@ def pathwise(
     tensor([[3.],
             [3.]])
     """
-    noise, z = _draw(f, mean, log_var, n_samples, generator)
+    noise, z = _draw(mean, log_var, n_samples, generator)
     with torch.enable_grad():
-        df_dz = slope(evaluate(f, z.requires_grad_()), z)
+        df_dz = _slope(evaluate(f, z.requires_grad_()), z)
     std = (log_var.detach() / 2).exp()
     return GradientSamples(df_dz, df_dz * std * noise / 2)
 
 
+@checked
 def optimal_baseline(
     f: Integrand,
-    mean: Float[Tensor, " D"],
-    log_var: Float[Tensor, " D"],
+    mean: Vector,
+    log_var: Vector,
     *,
-    n_samples: int,
+    n_samples: Count,
     generator: torch.Generator | None = None,
 ) -> Baseline:
     r"""Estimate the constant baseline of least variance, one for each parameter.
@@ -167,10 +154,6 @@ def optimal_baseline(
     Returns:
         `Baseline(mean, log_var)`, each (D,).
 
-    Raises:
-        TypeError: `f` is no function, or an argument is no tensor of floating-point numbers.
-        ValueError: a shape is wrong, a value is not finite, or `n_samples` < 1.
-
     Reference: chapter 2, section "A baseline"; Mohamed et al. (2020).
 
     >>> noise = torch.Generator().manual_seed(0)
@@ -179,7 +162,7 @@ def optimal_baseline(
     >>> optimal_baseline(constant, zero, zero, n_samples=9, generator=noise).mean.round()
     tensor([7.])
     """
-    noise, z = _draw(f, mean, log_var, n_samples, generator)
+    noise, z = _draw(mean, log_var, n_samples, generator)
     with torch.no_grad():
         values = evaluate(f, z)[:, None]
         # The factors 1 / sigma and 1/2 of the scores cancel; 1 / sigma^2 alone may overflow.
@@ -187,10 +170,11 @@ def optimal_baseline(
         return Baseline(*((values * w).sum(0) / w.sum(0) for w in weights))
 
 
+@checked
 def gumbel_softmax(
-    logits: Float[Tensor, "*batch K"],
+    logits: Annotated[Float[Tensor, "*batch K"], FINITE],
     *,
-    temperature: float,
+    temperature: Positive,
     hard: bool = False,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "*batch K"]:
@@ -212,19 +196,12 @@ def gumbel_softmax(
     Returns:
         Vectors that sum to one, shape (..., K), differentiable in `logits`.
 
-    Raises:
-        TypeError: `logits` is no tensor of floating-point numbers.
-        ValueError: `logits` has no axis, a value is not finite, or `temperature` <= 0.
-
     Reference: Jang, Gu and Poole (2017); Maddison, Mnih and Teh (2017).
 
     >>> noise = torch.Generator().manual_seed(0)
     >>> gumbel_softmax(torch.zeros(2, 3), temperature=0.5, hard=True, generator=noise).sum(-1)
     tensor([1., 1.])
     """
-    require_logits(logits)
-    require_positive(temperature=temperature)
-    require_generator(generator, logits.device)
     waiting = torch.empty_like(logits, requires_grad=False).exponential_(generator=generator)
     gumbel = -waiting.clamp_min(torch.finfo(logits.dtype).tiny).log()
     noisy = logits + gumbel
@@ -239,11 +216,8 @@ def gumbel_softmax(
 
 
 def _draw(
-    f: Integrand, mean: Tensor, log_var: Tensor, n_samples: int, generator: Any
+    mean: Tensor, log_var: Tensor, n_samples: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
-    require_inputs(f, mean, log_var)
-    require_count(n_samples=n_samples)
-    require_generator(generator, mean.device)
     shape = (n_samples, len(mean))
     noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return noise, mean.detach() + (log_var.detach() / 2).exp() * noise
@@ -251,3 +225,11 @@ def _draw(
 
 def _scores(noise: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
     return noise * inverse_std(log_var.detach()), (noise.square() - 1) / 2
+
+
+def _slope(values: Tensor, z: Tensor) -> Tensor:
+    """Return the gradient of each value by its own sample, shape (S, D)."""
+    gradient = None
+    if values.requires_grad:
+        (gradient,) = torch.autograd.grad(values.sum(), z, allow_unused=True)
+    return require_slope(gradient)

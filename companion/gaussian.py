@@ -7,23 +7,14 @@ Axes: S importance samples, B batch, D latent dimensions.
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.arguments import (
-    require_count,
-    require_finite,
-    require_generator,
-    require_last_axis,
-    require_matrix,
-    require_same_device,
-    require_same_shape,
-    require_tensor,
-)
-from companion.precision import at_least_float32, inverse_std
+from companion._require.signature import Count, EndsLike, checked
+from companion.precision import inverse_std
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -35,11 +26,12 @@ class DiagonalGaussian(NamedTuple):
     log_var: Float[Tensor, "*batch D"]
 
 
+@checked
 def rsample(
     mean: Float[Tensor, "B D"],
     log_var: Float[Tensor, "B D"],
     *,
-    n_samples: int | None = None,
+    n_samples: Count | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "*S B D"]:
     r"""Draw samples that gradients can flow through: the reparameterization trick.
@@ -55,26 +47,19 @@ def rsample(
     Returns:
         Samples, shape (S, B, D), or (B, D) if `n_samples` is None.
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices differ, a value is not finite, or `n_samples` < 1.
-
     Reference: Kingma and Welling (2014), section 2.4.
 
     >>> rsample(torch.zeros(3, 2), torch.zeros(3, 2), n_samples=5).shape
     torch.Size([5, 3, 2])
     """
-    _require_parameters(mean=mean, log_var=log_var)
-    require_generator(generator, mean.device)
-    if n_samples is not None:
-        require_count(n_samples=n_samples)
     shape = mean.shape if n_samples is None else (n_samples, *mean.shape)
     noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (log_var / 2).exp() * noise
 
 
+@checked
 def log_prob(
-    value: Float[Tensor, "*sample D"],
+    value: Annotated[Float[Tensor, "*sample D"], EndsLike("mean")],
     mean: Float[Tensor, "*batch D"],
     log_var: Float[Tensor, "*batch D"],
 ) -> Float[Tensor, "*sample"]:
@@ -91,22 +76,13 @@ def log_prob(
     Returns:
         One log-density for each vector: shape (B,) or (S, B).
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: `mean` and `log_var` differ in shape, or do not match the trailing axes
-            of `value`; devices differ; a value is not finite.
-
     >>> log_prob(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
     tensor([-1.8379])
     """
-    require_tensor(value=value)
-    _require_parameters(mean=mean, log_var=log_var)
-    require_same_device(value=value, mean=mean)
-    require_finite(value=value)
-    _require_trailing(value, mean)
     return _log_density(value, mean, log_var)
 
 
+@checked
 def pairwise_log_prob(
     z: Float[Tensor, "*batch D"], mean: Float[Tensor, "K D"], log_var: Float[Tensor, "K D"]
 ) -> Float[Tensor, "*batch K"]:
@@ -122,30 +98,19 @@ def pairwise_log_prob(
     Returns:
         Shape (B, K) or (S, B, K).
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: `mean` and `log_var` are not both (K, D), the last axis of z is not D, devices
-            differ, or a value is not finite.
-
     >>> pairwise_log_prob(torch.zeros(3, 1), torch.zeros(2, 1), torch.zeros(2, 1)).shape
     torch.Size([3, 2])
     """
-    require_tensor(z=z)
-    _require_parameters(mean=mean, log_var=log_var)
-    require_matrix(None, mean.shape[-1] if mean.dim() else 1, mean=mean)
-    require_last_axis(mean.shape[1], z=z)
-    require_same_device(z=z, mean=mean)
-    require_finite(z=z)
     return _log_density(z.unsqueeze(-2), mean, log_var)
 
 
 def _log_density(value: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    value, mean, log_var = (at_least_float32(t) for t in (value, mean, log_var))
     scaled = (value - mean) * inverse_std(log_var)
     constant = mean.shape[-1] * LOG_2PI + log_var.sum(-1)  # summed apart: K or B numbers only
     return -0.5 * (constant + scaled.square().sum(-1))
 
 
+@checked
 def kl(
     mean_q: Float[Tensor, "B D"],
     log_var_q: Float[Tensor, "B D"],
@@ -167,23 +132,17 @@ def kl(
     Returns:
         One divergence for each pair, shape (B,), never below zero up to rounding.
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices differ, or a value is not finite.
-
     Reference: chapter 1, exercises 1.1 and 1.2.
 
     >>> kl(torch.ones(1, 2), torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2))
     tensor([1.])
     """
-    _require_parameters(mean_q=mean_q, log_var_q=log_var_q, mean_p=mean_p, log_var_p=log_var_p)
-    mean_q, log_var_q = at_least_float32(mean_q), at_least_float32(log_var_q)
-    mean_p, log_var_p = at_least_float32(mean_p), at_least_float32(log_var_p)
     log_ratio = log_var_q - log_var_p
     distance = ((mean_q - mean_p) * inverse_std(log_var_p)).square()
     return 0.5 * (log_ratio.expm1() - log_ratio + distance).sum(-1)
 
 
+@checked
 def kl_to_standard(
     mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
 ) -> Float[Tensor, " B"]:
@@ -199,20 +158,15 @@ def kl_to_standard(
     Returns:
         One divergence for each Gaussian, shape (B,).
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices differ, or a value is not finite.
-
     Reference: Kingma and Welling (2014), appendix B.
 
     >>> kl_to_standard(torch.ones(1, 2), torch.zeros(1, 2))
     tensor([1.])
     """
-    _require_parameters(mean=mean, log_var=log_var)
-    mean, log_var = at_least_float32(mean), at_least_float32(log_var)
     return 0.5 * (log_var.expm1() - log_var + mean.square()).sum(-1)
 
 
+@checked
 def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     r"""Entropy of a diagonal Gaussian, in nats.
 
@@ -224,30 +178,7 @@ def entropy(log_var: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     Returns:
         One entropy for each Gaussian, shape (B,). It may be negative.
 
-    Raises:
-        TypeError: `log_var` is no tensor of floating-point numbers.
-        ValueError: a value is not finite.
-
     >>> entropy(torch.zeros(1, 2))
     tensor([2.8379])
     """
-    require_tensor(log_var=log_var)
-    require_finite(log_var=log_var)
-    return 0.5 * (1 + LOG_2PI + at_least_float32(log_var)).sum(-1)
-
-
-def _require_parameters(**tensors: Tensor) -> None:
-    require_tensor(**tensors)
-    require_same_shape(**tensors)
-    require_same_device(**tensors)
-    require_finite(**tensors)
-
-
-def _require_trailing(value: Tensor, mean: Tensor) -> None:
-    if mean.dim():
-        require_last_axis(mean.shape[-1], value=value)
-    if value.shape[value.dim() - mean.dim() :] != mean.shape or value.dim() < mean.dim():
-        raise ValueError(
-            f"`value` has shape {tuple(value.shape)}, which does not end in the shape of "
-            f"`mean`, {tuple(mean.shape)}. Samples lead: (S, B, D) goes with (B, D)."
-        )
+    return 0.5 * (1 + LOG_2PI + log_var).sum(-1)

@@ -7,21 +7,25 @@ Axes: S importance samples (leading, optional), B batch, `event` the pixels or c
 """
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion._require.arguments import (
-    require_binary,
-    require_number,
-    require_range,
-    require_tensor,
-)
-from companion._require.likelihoods import require_event, require_output
+from companion._require.signature import FINITE, EndsLike, Number, binary, checked, within
 from companion.gaussian import LOG_2PI
 from companion.precision import inverse_std
+
+Output = Annotated[Float[Tensor, "..."], EndsLike("x")]
+Drawn = Annotated[Float[Tensor, "..."], FINITE]  # from infinite logits one may draw finite pixels
+
+_BINARY = binary(
+    "Binarize gray pixels first (companion.data.binarize), or take ContinuousBernoulli. "
+    "On gray pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy"
+)
+_UNIT = within(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.")
 
 # Below this |logit| the continuous Bernoulli takes a series: its closed form divides 0 by 0.
 _SERIES_LIMIT = 0.1
@@ -55,8 +59,9 @@ class Bernoulli(Likelihood):
     tensor([-1.3863])
     """
 
+    @checked
     def log_prob(
-        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+        self, x: Annotated[Float[Tensor, " B *event"], _BINARY], output: Output
     ) -> Float[Tensor, "..."]:
         """Log-probability of binary pixels.
 
@@ -66,27 +71,17 @@ class Bernoulli(Likelihood):
 
         Returns:
             Log-probabilities in nats, shape (B,) or (S, B).
-
-        Raises:
-            TypeError: an argument is no tensor of floating-point numbers.
-            ValueError: x is not binary, or shapes or devices do not match.
         """
-        require_event(x, output)
-        require_binary(
-            "Binarize gray pixels first (companion.data.binarize), or take ContinuousBernoulli. "
-            "On gray pixels this sum is no log-likelihood: see companion.likelihoods.cross_entropy",
-            x=x,
-        )
         return -_binary_cross_entropy(x, output)
 
-    def mean(self, output: Tensor) -> Tensor:
+    @checked
+    def mean(self, output: Float[Tensor, "..."]) -> Tensor:
         """Return the expected pixel, the sigmoid of the logit."""
-        require_tensor(output=output)
         return torch.sigmoid(output)
 
-    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, output: Drawn, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels: zeros and ones, of the shape of `output`."""
-        require_output(output, generator)
         return torch.bernoulli(torch.sigmoid(output), generator=generator)
 
 
@@ -104,8 +99,9 @@ class ContinuousBernoulli(Likelihood):
     tensor([0.])
     """
 
+    @checked
     def log_prob(
-        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
+        self, x: Annotated[Float[Tensor, " B *event"], _UNIT], output: Output
     ) -> Float[Tensor, "..."]:
         """Log-density of pixels in [0, 1].
 
@@ -115,27 +111,21 @@ class ContinuousBernoulli(Likelihood):
 
         Returns:
             Log-densities in nats, shape (B,) or (S, B). They may be positive.
-
-        Raises:
-            TypeError: an argument is no tensor of floating-point numbers.
-            ValueError: x leaves [0, 1], or shapes or devices do not match.
         """
-        require_event(x, output)
-        require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
         return _sum_event((x - 0.5) * output - _log_sinhc(output / 2), x)
 
-    def mean(self, output: Tensor) -> Tensor:
+    @checked
+    def mean(self, output: Float[Tensor, "..."]) -> Tensor:
         """Return the expected pixel, which is not the sigmoid of the logit."""
-        require_tensor(output=output)
         near_zero = output.abs() < _SERIES_LIMIT
         safe = torch.where(near_zero, torch.ones_like(output), output)
         exact = 0.5 + 0.5 / torch.tanh(safe / 2) - 1 / safe
         series = 0.5 + output / 12 - output**3 / 720 + output**5 / 30_240
         return torch.where(near_zero, series, exact)
 
-    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, output: Drawn, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels in [0, 1], of the shape of `output`, by inverting the distribution."""
-        require_output(output, generator)
         u = torch.rand(output.shape, generator=generator, device=output.device, dtype=output.dtype)
         at_zero = output == 0
         safe = torch.where(at_zero, torch.ones_like(output), output)
@@ -162,18 +152,17 @@ class Gaussian(Likelihood):
 
     log_var: Tensor
 
-    def __init__(self, log_var: float = 0.0, *, learned: bool = False) -> None:
+    @checked
+    def __init__(self, log_var: Number = 0.0, *, learned: bool = False) -> None:
         super().__init__()
-        require_number(log_var=log_var)
         value = torch.tensor(float(log_var))
         if learned:
             self.log_var = nn.Parameter(value)
         else:
             self.register_buffer("log_var", value)
 
-    def log_prob(
-        self, x: Float[Tensor, " B *event"], output: Float[Tensor, "..."]
-    ) -> Float[Tensor, "..."]:
+    @checked
+    def log_prob(self, x: Float[Tensor, " B *event"], output: Output) -> Float[Tensor, "..."]:
         """Log-density of real-valued pixels.
 
         Args:
@@ -182,33 +171,29 @@ class Gaussian(Likelihood):
 
         Returns:
             Log-densities in nats, shape (B,) or (S, B). They may be positive.
-
-        Raises:
-            TypeError: an argument is no tensor of floating-point numbers.
-            ValueError: a value is not finite, or shapes or devices do not match.
         """
-        require_event(x, output)
         # Scale before squaring: the square of a tiny variance's inverse would overflow.
         squared = _sum_event(((x - output) * inverse_std(self.log_var)).square(), x)
         n_coordinates = x.shape[1:].numel()
         return -0.5 * (n_coordinates * (LOG_2PI + self.log_var) + squared)
 
-    def mean(self, output: Tensor) -> Tensor:
+    @checked
+    def mean(self, output: Float[Tensor, "..."]) -> Tensor:
         """Return the expected pixel, which is the decoder's output."""
-        require_tensor(output=output)
         return output
 
-    def sample(self, output: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, output: Drawn, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw pixels, of the shape of `output`."""
-        require_output(output, generator)
         noise = torch.randn(
             output.shape, generator=generator, device=output.device, dtype=output.dtype
         )
         return output + (self.log_var / 2).exp() * noise
 
 
+@checked
 def cross_entropy(
-    x: Float[Tensor, " B *event"], logits: Float[Tensor, "..."]
+    x: Annotated[Float[Tensor, " B *event"], _UNIT], logits: Output
 ) -> Float[Tensor, "..."]:
     """Binary cross-entropy between gray pixels and logits, summed over the event, in nats.
 
@@ -222,15 +207,9 @@ def cross_entropy(
     Returns:
         Cross-entropies, shape (B,) or (S, B). Lower is better.
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: x leaves [0, 1], or shapes or devices do not match.
-
     >>> cross_entropy(torch.full((1, 2), 0.5), torch.zeros(1, 2))
     tensor([1.3863])
     """
-    require_event(x, logits, "logits")
-    require_range(0.0, 1.0, "Scale pixels to [0, 1]: x / 255.", x=x)
     return _binary_cross_entropy(x, logits)
 
 

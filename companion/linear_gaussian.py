@@ -8,6 +8,7 @@ and of the tests: every bound can be held against the number that it bounds.
 Axes: B batch, P coordinates of x, D latent dimensions.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,8 @@ class LinearGaussian:
 
     Raises:
         TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices do not match, or a value is not finite.
+        ValueError: shapes or devices do not match, a value is not finite, or the noise is so small
+            beside the weight that the dtype cannot hold it, or so large that it overflows.
 
     Reference: Tipping and Bishop (1999), section 3.
 
@@ -70,6 +72,7 @@ class LinearGaussian:
                 f"are {tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(log_var.shape)}. For "
                 f"example: bias=torch.zeros(len(weight)), log_var=torch.tensor(0.0)."
             )
+        _require_visible_noise(weight.detach(), log_var.item())
         self.weight, self.bias, self.log_var = weight, bias, log_var
 
     @outside_autocast
@@ -77,7 +80,7 @@ class LinearGaussian:
         r"""Exact log-density log p(x) = log N(x; b, W W^T + sigma^2 I), in nats, shape (B,).
 
         With the posterior mean m, the quadratic form is a sum of two squares, so that nothing
-        cancels however small the noise is:
+        cancels, however small the noise is:
 
         .. math:: \frac{\|x - b - W m\|^2}{\sigma^2} + \|m\|^2
 
@@ -165,6 +168,21 @@ class LinearGaussian:
         require_matrix(n_examples, self.weight.shape[1], mean=mean, log_var=log_var)
 
 
+def _require_visible_noise(weight: Tensor, log_var: float) -> None:
+    # Data with less noise differ from W z + b by their rounding alone, which a density would
+    # divide by the noise: its value would have no correct digit.
+    numbers = torch.finfo(weight.dtype)
+    highest = 0.9 * math.log(numbers.max)  # room for the sum of squares
+    smallest = numbers.eps * weight.abs().amax().item()
+    lowest = max(-highest, 2 * math.log(smallest) if smallest > 0 else -highest)
+    if not lowest <= log_var <= highest:
+        raise ValueError(
+            f"`log_var` is {log_var:g}, but beside this weight {weight.dtype} holds noise of a "
+            f"log-variance from {lowest:.1f} to {highest:.1f}. It is the logarithm of the "
+            f"variance: check its sign and unit, or rescale the data, or pass float64."
+        )
+
+
 def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
     r"""Fit the linear-Gaussian model by maximum likelihood, in closed form.
 
@@ -205,7 +223,7 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
     bias = x.double().mean(0)
     centered = x.double() - bias
     values, vectors = torch.linalg.eigh(centered.T @ centered / len(x))
-    noise = values[:-latent_dim].clamp_min(0).mean()
+    noise = values[:-latent_dim].mean()
     if noise <= 1e-12 * values[-1]:
         raise ValueError(
             f"`x` varies in no more than {latent_dim} directions, so the noise variance would be "

@@ -3,21 +3,15 @@ r"""The mixture of Gaussians: a prior. `companion.em` fits one to codes.
 Axes: S importance samples, B batch, K components, D latent dimensions.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._require.arguments import (
-    require_choice,
-    require_count,
-    require_finite,
-    require_generator,
-    require_last_axis,
-    require_same_device,
-    require_tensor,
-)
-from companion._require.mixtures import cholesky, require_parameters
+from companion._require.mixtures import require_parameters
+from companion._require.signature import Count, checked, one_of
 from companion.gaussian import LOG_2PI
 from companion.precision import outside_autocast
 from companion.priors import Prior
@@ -40,9 +34,6 @@ class GaussianMixture(Prior):
         generator: source of the means at the start, which are N(0, I). The weights start equal,
             the covariances as the identity.
 
-    Raises:
-        TypeError, ValueError: a count is no whole number of at least one; `covariance` is unknown.
-
     Reference: Bishop (2006), section 9.2.
 
     >>> mixture = GaussianMixture(3, 2)
@@ -50,19 +41,17 @@ class GaussianMixture(Prior):
     torch.Size([5])
     """
 
+    @checked
     def __init__(
         self,
-        n_components: int,
-        dim: int,
+        n_components: Count,
+        dim: Count,
         *,
-        covariance: str = "diagonal",
+        covariance: Annotated[str, one_of("diagonal", "full")] = "diagonal",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        require_count(n_components=n_components, dim=dim)
-        require_choice(("diagonal", "full"), covariance=covariance)
         device = getattr(generator, "device", torch.get_default_device())
-        require_generator(generator, device)
         mean = torch.randn((n_components, dim), generator=generator, device=device)
         self.covariance = covariance
         self.logits = nn.Parameter(mean.new_zeros(n_components))
@@ -73,6 +62,7 @@ class GaussianMixture(Prior):
             self.tril = nn.Parameter(mean.new_zeros(n_components, dim, dim))
 
     @classmethod
+    @checked
     def from_parameters(
         cls,
         weights: Float[Tensor, " K"],
@@ -85,11 +75,6 @@ class GaussianMixture(Prior):
             weights: positive numbers that sum to one, shape (K,).
             mean: shape (K, D).
             covariance: variances (K, D), or symmetric positive definite matrices (K, D, D).
-
-        Raises:
-            TypeError: an argument is no tensor of floating-point numbers, or dtypes differ.
-            ValueError: shapes or devices differ, weights are not positive or do not sum to one,
-                or a covariance is not positive definite.
 
         >>> weights, mean = torch.tensor([0.5, 0.5]), torch.tensor([[-1.0], [1.0]])
         >>> mixture = GaussianMixture.from_parameters(weights, mean, torch.ones(2, 1))
@@ -107,7 +92,7 @@ class GaussianMixture(Prior):
             if kind == "diagonal":
                 mixture.log_var.copy_(covariance.log())
             else:
-                factor = cholesky(covariance)
+                factor = torch.linalg.cholesky(covariance)
                 logs = factor.diagonal(dim1=-2, dim2=-1).log()
                 mixture.tril.copy_(factor.tril(-1) + torch.diag_embed(logs))
         return mixture
@@ -136,7 +121,8 @@ class GaussianMixture(Prior):
         factor = self._factor()
         return factor @ factor.mT
 
-    def log_joint(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+    @checked
+    def log_joint(self, z: Float[Tensor, "*batch {self.dim}"]) -> Float[Tensor, "*batch K"]:
         r"""Log of weight times density of each component, in nats.
 
         .. math:: \log w_k + \log N(z; \mu_k, \Sigma_k)
@@ -149,10 +135,6 @@ class GaussianMixture(Prior):
 
         Returns:
             Shape (B, K) or (S, B, K).
-
-        Raises:
-            TypeError: z is no tensor of floating-point numbers.
-            ValueError: the last axis is not D, or a value is not finite.
         """
         if self.covariance == "diagonal":
             log_density = gaussian.pairwise_log_prob(z, self.mean, self.log_var)
@@ -170,9 +152,6 @@ class GaussianMixture(Prior):
 
         Returns:
             Shape (B,) or (S, B).
-
-        Raises:
-            TypeError, ValueError: as `log_joint`.
         """
         return self.log_joint(z).logsumexp(-1)
 
@@ -182,10 +161,9 @@ class GaussianMixture(Prior):
 
     @torch.no_grad()
     @outside_autocast
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
+    @checked
+    def sample(self, n: Count, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes: for each a component, then a point of its Gaussian. No gradients."""
-        require_count(n=n)
-        require_generator(generator, self.mean.device)
         components = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(
             (n, self.dim), generator=generator, device=self.mean.device, dtype=self.mean.dtype
@@ -200,10 +178,6 @@ class GaussianMixture(Prior):
 
     @outside_autocast
     def _log_density_full(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
-        require_tensor(z=z)
-        require_last_axis(self.dim, z=z)
-        require_same_device(z=z, mean=self.mean)
-        require_finite(z=z, mean=self.mean, tril=self.tril)
         # With Sigma = L L', the squared Mahalanobis distance is |L^-1 (z - mu)|^2.
         # Inverted once per component: one product for each code is faster than one solve.
         identity = torch.eye(self.dim, dtype=self.mean.dtype, device=self.mean.device)

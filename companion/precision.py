@@ -26,9 +26,11 @@ def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
     return in_full_precision
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """Convert half precision, in which networks may answer under autocast, to float32."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+def at_least_float32(value: T) -> T:
+    """Convert a tensor in half precision, in which networks may answer, to float32."""
+    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+        return value.float()  # type: ignore[return-value]
+    return value
 
 
 def inverse_std(log_var: Tensor) -> Tensor:

@@ -7,22 +7,15 @@ Axes: S importance samples, B batch, D latent dimensions, K components, `event` 
 
 import math
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._require.arguments import (
-    require_count,
-    require_finite,
-    require_generator,
-    require_last_axis,
-    require_module,
-    require_range,
-    require_tensor,
-)
 from companion._require.models import require_gaussian
+from companion._require.signature import Count, Module, checked, within
 from companion.gaussian import LOG_2PI, DiagonalGaussian, kl_to_standard
 from companion.precision import at_least_float32
 
@@ -51,10 +44,6 @@ class Prior(nn.Module, ABC):
 
         Returns:
             Shape (B,).
-
-        Raises:
-            TypeError: q is no pair of tensors.
-            TypeError, ValueError: as `log_prob` and `companion.gaussian.log_prob`.
         """
         require_gaussian(q=q)
         mean, log_var = q
@@ -76,9 +65,9 @@ class StandardNormal(Prior):
 
     origin: Tensor
 
-    def __init__(self, dim: int) -> None:
+    @checked
+    def __init__(self, dim: Count) -> None:
         super().__init__()
-        require_count(dim=dim)
         # A buffer, so that the prior moves with the model and knows its device.
         self.register_buffer("origin", torch.zeros(dim), persistent=False)
 
@@ -87,7 +76,8 @@ class StandardNormal(Prior):
         """The number D of latent dimensions."""
         return len(self.origin)
 
-    def log_prob(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+    @checked
+    def log_prob(self, z: Float[Tensor, "*batch {self.dim}"]) -> Float[Tensor, "*batch"]:
         """Log-density in nats, summed over the latent dimensions.
 
         Args:
@@ -95,22 +85,14 @@ class StandardNormal(Prior):
 
         Returns:
             Shape (B,) or (S, B).
-
-        Raises:
-            TypeError: z is no tensor of floating-point numbers.
-            ValueError: the last axis is not D, or a value is not finite.
         """
-        require_tensor(z=z)
-        require_last_axis(self.dim, z=z)
-        require_finite(z=z)
-        return -0.5 * (LOG_2PI + at_least_float32(z).square()).sum(-1)
+        return -0.5 * (LOG_2PI + z.square()).sum(-1)
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
+    @checked
+    def sample(self, n: Count, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes, on the device of the prior."""
-        require_count(n=n)
         shape = (n, self.dim)
         origin = self.origin
-        require_generator(generator, origin.device)
         return torch.randn(shape, generator=generator, device=origin.device, dtype=origin.dtype)
 
     def kl(self, q: DiagonalGaussian, z: Float[Tensor, "*S B D"]) -> Float[Tensor, " B"]:
@@ -122,16 +104,9 @@ class StandardNormal(Prior):
 
         Returns:
             Shape (B,).
-
-        Raises:
-            TypeError: q is no pair of tensors.
-            ValueError: the last axis is not D, or a value is not finite.
         """
-        require_gaussian(q=q)
-        mean, log_var = q
-        require_tensor(mean=mean)
-        require_last_axis(self.dim, mean=mean)
-        return kl_to_standard(mean, log_var)
+        require_gaussian(self.dim, q=q)
+        return kl_to_standard(*q)
 
 
 class VampPrior(Prior):
@@ -150,10 +125,6 @@ class VampPrior(Prior):
         pseudo_inputs: where they start, for example training images, values in [0, 1],
             shape (K, *event). Their logits are learned, so they stay within (0, 1).
 
-    Raises:
-        TypeError: `encoder` is no module, or `pseudo_inputs` no tensor of floating-point numbers.
-        ValueError: `pseudo_inputs` is empty or leaves [0, 1].
-
     Reference: Tomczak and Welling (2018).
 
     >>> from companion.networks import MLPEncoder
@@ -164,16 +135,20 @@ class VampPrior(Prior):
     # A start at exactly 0 or 1 would have an infinite logit, and no gradient.
     MARGIN = 0.02
 
-    def __init__(self, encoder: nn.Module, pseudo_inputs: Float[Tensor, " K *event"]) -> None:
+    @checked
+    def __init__(
+        self,
+        encoder: Module,
+        pseudo_inputs: Annotated[
+            Float[Tensor, " K *event"], within(0.0, 1.0, "Start from images in [0, 1].")
+        ],
+    ) -> None:
         super().__init__()
-        require_module(encoder=encoder)
-        require_tensor(pseudo_inputs=pseudo_inputs)
         if pseudo_inputs.dim() < 2 or len(pseudo_inputs) == 0:
             raise ValueError(
                 f"`pseudo_inputs` has shape {tuple(pseudo_inputs.shape)}, but (K, *event) with "
                 f"K >= 1 is expected. Start from a few training examples: images[:100]."
             )
-        require_range(0.0, 1.0, "Start from images in [0, 1].", pseudo_inputs=pseudo_inputs)
         # A tuple hides the module from nn.Module, which would register it a second time.
         self._encoder = (encoder,)
         inside = pseudo_inputs.detach().clamp(self.MARGIN, 1 - self.MARGIN)
@@ -191,6 +166,7 @@ class VampPrior(Prior):
         mean, log_var = q
         return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
 
+    @checked
     def log_prob(self, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
         """Log-density in nats, summed over the latent dimensions.
 
@@ -199,21 +175,16 @@ class VampPrior(Prior):
 
         Returns:
             Shape (B,) or (S, B).
-
-        Raises:
-            TypeError: z is no tensor of floating-point numbers.
-            ValueError: the last axis is not D, or a value is not finite.
         """
         components = self.components()
         log_densities = gaussian.pairwise_log_prob(z, *components)
         return log_densities.logsumexp(-1) - math.log(len(components.mean))
 
     @torch.no_grad()
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
+    @checked
+    def sample(self, n: Count, *, generator: torch.Generator | None = None) -> Float[Tensor, "n D"]:
         """Draw n codes: for each a pseudo-input, then a code of its posterior. No gradients."""
-        require_count(n=n)
         device = self.pseudo_input_logits.device
-        require_generator(generator, device)
         mean, log_var = self.components()
         chosen = torch.randint(len(mean), (n,), generator=generator, device=device)
         return gaussian.rsample(mean[chosen], log_var[chosen], generator=generator)

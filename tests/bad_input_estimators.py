@@ -75,7 +75,7 @@ CASES = [
     ("tensor for a temperature", lambda: gumbel_softmax(ZERO, temperature=ZERO[0]),
      TypeError, "temperature.item()"),
     ("logits without an axis", lambda: gumbel_softmax(ZERO[0], temperature=1.0),
-     ValueError, "(..., K) with K >= 1 is expected"),
+     ValueError, "but (..., K) is expected"),
     ("log of a zero probability", lambda: gumbel_softmax(ZERO.log(), temperature=1.0),
      ValueError, "`logits` holds 2 values"),
     ("seed for a relaxed vector", lambda: gumbel_softmax(ZERO, temperature=1.0, generator=3),

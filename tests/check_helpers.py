@@ -9,21 +9,15 @@ wrong answers that each get a hint of their own::
         assert_hints("elbo.kl", {averaged: "averaged", negative: "sign", swapped: "KL(p || q)"})
 """
 
-import time
 from collections.abc import Iterable, Mapping
 
 from companion.checks import Verdict, check
 
-LIMIT_SECONDS = 2.0
-
 
 def judge(key: str, answer: object) -> Verdict:
-    """Return the verdict on an answer; it is not recorded, and must come within the limit."""
-    start = time.perf_counter()
+    """Return the verdict on an answer; it is not recorded."""
     verdict = check(key, answer, record=False)
-    elapsed = time.perf_counter() - start
     assert verdict.key == key, f"there is no exercise {key!r}"
-    assert elapsed < LIMIT_SECONDS, f"{key} took {elapsed:.1f} s"
     return verdict
 
 

@@ -231,6 +231,11 @@ def draw_by_counts(n, logits, mean, log_var, generator):
     )
 
 
+def draw_by_shuffled_counts(n, logits, mean, log_var, generator):
+    z = draw_by_counts(n, logits, mean, log_var, generator)
+    return z[torch.randperm(n, generator=generator)]
+
+
 def draw_in_numpy(n, logits, mean, log_var, generator):
     seed = int(torch.randint(2**40, (), generator=generator))
     random = np.random.default_rng(seed)
@@ -240,13 +245,17 @@ def draw_in_numpy(n, logits, mean, log_var, generator):
     return random.normal(mean.numpy()[component], std[component])
 
 
-def draw_with(weights=lambda logits: logits.softmax(0), std=lambda log_var: (log_var / 2).exp()):
-    """A sampler whose weights or standard deviations are wrong."""
+def draw_with(
+    weights=lambda logits: logits.softmax(0),
+    std=lambda log_var: (log_var / 2).exp(),
+    noise=lambda generator, *shape: torch.randn(shape, generator=generator),
+):
+    """A sampler whose weights, standard deviations or noise are wrong."""
 
     def draw(n, logits, mean, log_var, generator):
         component = torch.multinomial(weights(logits), n, replacement=True, generator=generator)
-        noise = torch.randn(n, mean.shape[1], generator=generator)
-        return mean[component] + std(log_var)[component] * noise
+        every = noise(generator, n, mean.shape[1])
+        return mean[component] + std(log_var)[component] * every
 
     return draw
 

@@ -193,6 +193,21 @@ def baseline_by_search(values, score):
     return (costs[0] - costs[2]) / (2 * (costs[0] + costs[2] - 2 * costs[1]))
 
 
+def baseline_in_loops(values, score):
+    """Every pair of samples and every score by itself, by indexing tensors: slow, and right."""
+    size, n_scores = score.shape
+    result = torch.zeros(size, n_scores)
+    for s in range(size):
+        for d in range(n_scores):
+            top, bottom = 0.0, 0.0
+            for other in range(size):
+                if other != s:
+                    top = top + values[other] * score[other, d] ** 2
+                    bottom = bottom + score[other, d] ** 2
+            result[s, d] = top / bottom
+    return result
+
+
 def baseline_of_all(values, score):
     """The best baseline from all samples, each one's own included; (D,)."""
     return (values @ score**2) / (score**2).sum(0)
@@ -235,6 +250,22 @@ def trick_in_a_loop(mean, log_var):
     noise = torch.tensor([[random.gauss(0, 1) for _ in row] for row in mean])
     z = mean - torch.exp(log_var).sqrt() * noise  # minus is as good: the noise is symmetric
     return z, torch.distributions.Independent(Normal(mean, log_var.exp().sqrt()), 1).log_prob(z)
+
+
+def trick_by_examples(mean, log_var):
+    """One example after the other."""
+    z, log_q = [], []
+    for row, log_var_row in zip(mean, log_var, strict=True):
+        std = torch.exp(log_var_row / 2)
+        z.append(row + std * torch.randn(len(row)))
+        terms = [
+            -0.5 * math.log(2 * math.pi)
+            - torch.log(std[d])
+            - ((z[-1][d] - row[d]) / std[d]) ** 2 / 2
+            for d in range(len(row))
+        ]
+        log_q.append(sum(terms))
+    return torch.stack(z), torch.stack(log_q)
 
 
 def trick_with(noise=torch.randn_like, graph=True, density=2, scale=0.5):

@@ -280,7 +280,7 @@ def test_fix_the_density():
             (w.log_softmax(0)[:, None] + gaussian_terms(z, m, v)).sum(1).logsumexp(-1)
         ): "You summed over components",
         lambda z, w, m, v: ((w / w.sum()).log() + gaussian_terms(z, m, v).sum(-1)).logsumexp(1): (
-            "Logits may be negative"
+            "holds NaN at"
         ),
         divided: "divides the constant too",
         lambda *a: density_closed(*a).exp().log(): "far from every component",
@@ -328,6 +328,17 @@ def test_which_test_finds_which_fault_of_fix_the_density():
 
 
 # --- mixtures.kl ---------------------------------------------------------------------------
+
+
+def test_nan_is_named_before_all_else():
+    def kl(mean, log_var, noise, log_prior):
+        return (mean.log().sum(-1) * log_prior(mean + noise)).mean(0)
+
+    def density(z, logits, mean, log_var):
+        return (logits / logits.sum()).log().sum() + z.sum(1)
+
+    assert judge("mixtures.kl", kl).message.startswith("Your result holds NaN at entry")
+    assert "holds NaN at entry" in judge("mixtures.fix_the_density", density).message
 
 
 def test_kl():

@@ -3,11 +3,13 @@
 import math
 from itertools import pairwise
 
+import pytest
 import torch
 from check_helpers import assert_correct, assert_hints, assert_not_attempted, judge
 from mixture_answers import (
     draw_by_counts,
     draw_by_gumbel,
+    draw_by_shuffled_counts,
     draw_closed,
     draw_in_a_loop,
     draw_in_numpy,
@@ -174,6 +176,18 @@ def test_m_step():
     assert_hints(key, wrong)
 
 
+@pytest.mark.parametrize("floor", [0.001, 0.01, 0.1])
+def test_m_step_sees_a_floor_under_the_variances(floor):
+    for change in (lambda var: var.clamp(min=floor), lambda var: var + floor):
+
+        def floored(z, r, w, m, change=change):
+            weights, mean, var = m_closed(z, r, w, m)
+            return weights, mean, change(var)
+
+        message = judge("mixtures.m_step", floored).message
+        assert "differs from the right value" in message
+
+
 def test_the_key_of_m_step_never_lowers_the_likelihood():
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(60, 2, generator=generator, dtype=torch.float64)
@@ -225,7 +239,8 @@ def fixed_counts(n, logits, mean, log_var, generator):
     rows = [mean[[k] * c] for k, c in enumerate(counts)]
     std = [(log_var[[k] * c] / 2).exp() for k, c in enumerate(counts)]
     noise = torch.randn(n, mean.shape[1], generator=generator)
-    return torch.cat(rows) + torch.cat(std) * noise
+    z = torch.cat(rows) + torch.cat(std) * noise
+    return z[torch.randperm(n, generator=generator)]
 
 
 def rounded_counts(n, logits, mean, log_var, generator):
@@ -279,9 +294,33 @@ def one_spread(n, logits, mean, log_var, generator):
     return draw_closed(n, logits, mean, log_var[:1].expand_as(log_var), generator)
 
 
+def uniform_of_unit_variance(generator, *shape):
+    return (torch.rand(shape, generator=generator) - 0.5) * math.sqrt(12)
+
+
+def sum_of_uniforms(generator, *shape):
+    return 2 * (torch.rand(3, *shape, generator=generator) - 0.5).sum(0)
+
+
+def component_drawn_twice(n, logits, mean, log_var, generator):
+    k, other = torch.multinomial(
+        logits.softmax(0), 2 * n, replacement=True, generator=generator
+    ).chunk(2)
+    noise = torch.randn(n, mean.shape[1], generator=generator)
+    return mean[k] + (log_var[other] / 2).exp() * noise
+
+
+@pytest.mark.parametrize("limit", [2.0, 2.5])
+def test_sample_sees_that_the_noise_is_cut_off(limit):
+    noise = lambda g, *s: torch.randn(s, generator=g).clamp(-limit, limit)  # noqa: E731
+    message = judge("mixtures.sample", draw_with(noise=noise)).message
+    assert "0 lie beyond three standard deviations" in message
+
+
 def test_sample():
     key = "mixtures.sample"
-    assert_correct(key, draw_closed, draw_in_a_loop, draw_by_gumbel, draw_by_counts, draw_in_numpy)
+    assert_correct(key, draw_closed, draw_in_a_loop, draw_by_gumbel, draw_in_numpy)
+    assert_correct(key, draw_by_shuffled_counts, draw_with())
     assert_not_attempted(key, lambda n, logits, mean, log_var, generator: ..., None)
 
     def uniform_noise(n, logits, mean, log_var, generator):
@@ -302,6 +341,13 @@ def test_sample():
         draw_with(std=lambda v: v): "`log_var` itself",
         draw_with(std=lambda v: (-v / 2).exp()): "You divided",
         draw_with(std=torch.zeros_like): "the same point",
+        draw_with(std=lambda v: (2 * v).exp()): "You doubled `log_var`",
+        draw_with(weights=torch.sigmoid): "You used a sigmoid",
+        draw_with(noise=uniform_of_unit_variance): "of a Gaussian's it would be about 22",
+        draw_with(noise=lambda g, *s: torch.randn(s, generator=g).abs()): "is there an `abs`",
+        draw_by_counts: "sorted by component",
+        component_drawn_twice: "drawn twice",
+        lambda n, w, m, v, g: draw_closed(n, w, 0 * m, v, g): "around the origin",
         one_spread: "belongs to another component",
         unseeded: "Pass `generator=generator`",
         own_seed: "the same whatever the generator",
@@ -319,6 +365,7 @@ def test_sample():
     for other, like in [
         (averaged_parameters, averaged),
         (half_seeded, unseeded),
+        (draw_with(noise=sum_of_uniforms), draw_with(noise=uniform_of_unit_variance)),
         (most_likely, one_component),
     ]:
         assert judge(key, other).message == judge(key, like).message

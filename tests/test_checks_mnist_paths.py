@@ -88,7 +88,13 @@ def test_path():
         lambda a, b, n: arc(a, b, steps(n + 2)[1:-1]): "both the start and the end",
         lambda a, b, n: arc(a, b, steps(n + 1)): "one point too many",
         lambda a, b, n: path_closed(a, b, n).flatten(0, 1): "stacked into one axis",
-        lambda a, b, n: arc(a, b, steps(n), (a * b).sum(1).acos()[:, None]): "inner product alone",
+        lambda a, b, n: arc(a, b, steps(n), (a * b).sum(1).acos()[:, None]): "holds NaN at",
+        lambda a, b, n: arc(
+            a.double(),
+            b,
+            steps(n),
+            (a * b).sum(1).double().clamp(-1 + 1e-6, 1 - 1e-6).acos()[:, None],
+        ): "inner product alone",
         lambda a, b, n: arc(a, b, steps(n), one_angle(a, b)): "one angle for the whole batch",
         lambda a, b, n: arc(a, b, steps(n), None, unit(a), unit(b)): "codes of length 1",
         lambda a, b, n: F.normalize(straight(a, b, n), dim=-1) * length(a, b, n): "stretched the",
@@ -230,12 +236,21 @@ def test_path_where_the_angle_is_small_or_nearly_pi():
     }
     assert_hints("mnist.path", wrong)
     assert judge("mnist.path", straight_below(0.03)).status == "correct"
-    inside = lambda a, b, n: path_with_cosine_inside(a, b, n, 0.9999)  # noqa: E731
+    inside = lambda a, b, n: path_with_cosine_inside(a, b, n, 0.99999)  # noqa: E731
     assert judge("mnist.path", inside).status == "correct"
 
 
 def path_with_cosine_inside(a, b, n, limit):
     return arc(a, b, steps(n), F.cosine_similarity(a, b).clamp(-limit, limit).acos()[:, None])
+
+
+@pytest.mark.parametrize("most", [0.999, 0.9995, 0.9999])
+def test_path_sees_a_cosine_that_is_cut_off(most):
+    def cut(a, b, n):
+        cosine = F.cosine_similarity(a, b, dim=1).clamp(-most, most)
+        return arc(a, b, steps(n), cosine.acos()[:, None])
+
+    assert judge("mnist.path", cut).status == "not yet"
 
 
 def test_path_of_single_vectors_names_the_axis():

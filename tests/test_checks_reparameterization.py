@@ -15,6 +15,7 @@ from reparameterization_answers import (
     baseline_by_masks,
     baseline_by_search,
     baseline_by_sums,
+    baseline_in_loops,
     baseline_of_all,
     expect,
     pathwise_averaged,
@@ -223,6 +224,15 @@ def test_a_z_inside_of_vmap_is_not_blamed_on_us():
     assert "z should be" in judge(NAME + "pathwise", off).message
 
 
+@pytest.mark.parametrize("name", ["pathwise", "score_function"])
+def test_nan_is_not_called_another_result(name):
+    def nan(f, mean, log_var, noise):
+        return mean.log() * noise, log_var.log() * noise
+
+    message = judge(NAME + name, nan).message
+    assert message.startswith("The estimate for `mean` holds NaN at entry")
+
+
 def test_pathwise_with_one_sample():
     def standardized(f, mean, log_var, noise):
         noise = noise if len(noise) > 1 else noise / noise.std()
@@ -292,7 +302,7 @@ def test_the_steps_are_far_from_every_sample():
 def test_baseline():
     key = NAME + "baseline"
     right = [baseline_by_sums, baseline_by_masks, baseline_by_dropping, baseline_by_search]
-    assert_correct(key, *right, lambda f, s: baseline_by_sums(f, s).tolist())
+    assert_correct(key, *right, baseline_in_loops, lambda f, s: baseline_by_sums(f, s).tolist())
     assert_not_attempted(key, lambda values, score: ..., ...)
 
     def others(f):

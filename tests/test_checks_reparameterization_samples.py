@@ -15,6 +15,7 @@ from reparameterization_answers import (
     move_by_logsumexp,
     move_by_softmax,
     move_in_a_loop,
+    trick_by_examples,
     trick_by_noise,
     trick_by_torch,
     trick_fixed,
@@ -55,6 +56,7 @@ def with_noise(noise):
 
 def test_fix_the_trick():
     assert_correct(TRICK, trick_fixed, trick_by_torch, trick_by_noise, trick_in_a_loop)
+    assert_correct(TRICK, trick_by_examples, trick_with(density=2))
     # The stub's function comes from the book: every fault is still in it.
     assert_not_attempted(TRICK, trick_stub, trick_with(torch.rand_like, False, 1), ...)
 
@@ -201,6 +203,24 @@ def test_straight_through():
         coin_with(scale=0.5): "0.5 times what it should be",
     }
     assert_hints(COIN, wrong)
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.05, 0.01])
+def test_straight_through_sees_noise_that_is_cut_off(margin):
+    for inside in (False, True):  # everywhere, or in the soft coin only
+
+        def coin(logits, noise, temperature, inside=inside):
+            cut = noise.clamp(margin, 1 - margin)
+            soft = torch.sigmoid((logits - cut.logit()) / temperature)
+            hard = (noise if inside else cut) < logits.sigmoid()
+            return hard.float() + soft - soft.detach()
+
+        assert "Is it cut off" in judge(COIN, coin).message
+
+    def careful(logits, noise, temperature):
+        return coin_added(logits, noise.clamp(1e-6, 1 - 1e-6), temperature)
+
+    assert judge(COIN, careful)
 
 
 def test_straight_through_far_out():

@@ -16,7 +16,8 @@ from scipy import stats
 
 from companion import data
 from companion._require.arguments import without_value_checks
-from companion.data import _mnist5k, binarize, digits8, grid, mnist5k, pinwheel, ring, two_moons
+from companion.data import _mnist5k, binarize, digits8, mnist5k
+from companion.data.toys import grid, pinwheel, ring, two_moons
 
 ROOT = Path(__file__).resolve().parents[1]
 TOYS = [ring, grid, two_moons, pinwheel]
@@ -347,6 +348,10 @@ def test_the_pinwheel_has_equal_arms_bent_by_the_rate():
     counts = (arm.round().long() % 5).bincount(minlength=5)
     assert stats.chisquare(counts.numpy()).pvalue > 1e-4
     assert stats.kstest(distance.double().numpy(), stats.norm(1, 0.2).cdf).pvalue > 1e-4
+
+
+def test_a_toy_has_one_address():
+    assert not {toy.__name__ for toy in TOYS} & set(vars(data))
 
 
 @pytest.mark.parametrize("toy", TOYS)

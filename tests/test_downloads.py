@@ -72,8 +72,8 @@ def mirror(server, monkeypatch, content):
         monkeypatch.setattr(dataset, "mirrors", [address])
         monkeypatch.setattr(dataset, "resources", resources)
     hashes = {file: hashlib.sha256(body).hexdigest() for file, body in content.items()}
-    monkeypatch.setitem(_downloads._SHA256, "MNIST", hashes)
-    monkeypatch.setattr(_downloads, "_COUNT", COUNT)
+    for name in ("MNIST", "FashionMNIST"):
+        monkeypatch.setitem(_downloads._SHA256, name, hashes)
     return folder
 
 
@@ -288,7 +288,8 @@ def test_a_download_damaged_on_its_way_is_refused(root, mirror, file):
     assert len(mnist(root=root).labels) == COUNT["train"]
 
 
-def test_a_mirror_with_other_digits_is_refused(root, mirror, monkeypatch, content):
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_mirror_with_other_digits_is_refused(root, mirror, monkeypatch, content, name):
     """Its own checksums agree, as those of a forged mirror would; ours do not."""
     other = bytearray(content[FILES[0]])
     other[500] ^= 1
@@ -296,10 +297,14 @@ def test_a_mirror_with_other_digits_is_refused(root, mirror, monkeypatch, conten
     (mirror / f"{FILES[0]}.gz").write_bytes(packed)
     resources = [(f"{FILES[0]}.gz", hashlib.md5(packed).hexdigest())]
     resources += vision.datasets.MNIST.resources[1:]
-    monkeypatch.setattr(vision.datasets.MNIST, "resources", resources)
-    with pytest.raises(ValueError, match=r"train-images.*is damaged, or is no file of MNIST"):
-        mnist(root=root)
+    monkeypatch.setattr(getattr(vision.datasets, name), "resources", resources)
+    with pytest.raises(ValueError, match=r"downloaded as train-images.* is no file of") as info:
+        LOADERS[name](root=root)
     assert everything_in(root) == []
+    message = str(info.value)
+    assert "Delete" not in message  # nothing is left to be deleted
+    assert "was not kept" in message
+    assert f"`{root / name / 'raw'}`" in message
 
 
 DAMAGES = {
@@ -307,23 +312,20 @@ DAMAGES = {
     "too long": lambda body: body + b"\0",
     "empty": lambda body: b"",
     "another format": lambda body: b"\1" + body[1:],
+    "one bit": lambda body: body[:-1] + bytes([body[-1] ^ 1]),
 }
 
 
 @pytest.mark.usefixtures("mirror")
-@pytest.mark.parametrize("damage", [*DAMAGES, "one bit"])
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", LOADERS)
 @pytest.mark.parametrize("file", FILES[:2])
 def test_a_file_damaged_on_disk_is_named_and_can_be_fetched_again(
     root, content, damage, name, file
 ):
-    if damage == "one bit" and name == "FashionMNIST":
-        change = DAMAGES["cut short"]  # no hash is pinned: only format and size are checked
-    else:
-        change = DAMAGES.get(damage, lambda body: body[:-1] + bytes([body[-1] ^ 1]))
     raw = place(root, content, name)
-    (raw / file).write_bytes(change(content[file]))
-    with pytest.raises(ValueError, match=rf"{file}.*is damaged.*Delete it: the next call"):
+    (raw / file).write_bytes(DAMAGES[damage](content[file]))
+    with pytest.raises(ValueError, match=rf"{file}.*is damaged.*Delete it and call with download"):
         LOADERS[name](root=root)
     (raw / file).unlink()
     assert len(LOADERS[name](root=root).labels) == COUNT["train"]
@@ -437,3 +439,20 @@ def test_a_label_that_is_no_class_is_refused(root, content):
     (raw / file).write_bytes(content[file][:-1] + bytes([77]))
     with pytest.raises(ValueError, match=rf"{file}.*is damaged"):
         fashion_mnist(root=root, download=False)
+
+
+@pytest.mark.usefixtures("mirror")
+@pytest.mark.parametrize("download", [True, False])
+@pytest.mark.parametrize("file", FILES)
+def test_a_folder_in_a_files_place_is_named(root, content, file, download):
+    raw = place(root, content)
+    (raw / file).unlink()
+    (raw / file).mkdir()
+    with pytest.raises(ValueError, match=rf"{file}` is a folder.*Move the folder away"):
+        mnist(root=root, download=download)
+
+
+def test_every_file_has_a_hash_of_its_own():
+    hashes = [_downloads._SHA256[name][file] for name in LOADERS for file in FILES]
+    assert len(set(hashes)) == 8
+    assert all(len(digest) == 64 and int(digest, 16) for digest in hashes)

@@ -165,6 +165,9 @@ def test_the_fit_finds_little_noise_and_refuses_none():
     torch.testing.assert_close(fit_ppca(x, 1).log_var.exp(), 1e-10 * one[0], rtol=1e-5, atol=0)
     with pytest.raises(ValueError, match="varies in no more than 1 directions"):
         fit_ppca(x * torch.tensor([1.0, 0.0, 0.0]).double(), 1)
+    flat = oracles.normal(50, 2, seed=1) @ oracles.normal(2, 5, seed=2)  # but for rounding
+    with pytest.raises(ValueError, match="varies in no more than 2 directions"):
+        fit_ppca(flat, 2)
 
 
 @pytest.mark.parametrize("p", [4, 5, 6, 8])
@@ -217,3 +220,32 @@ def test_the_density_forms_the_precision_and_centers_the_data_once(monkeypatch):
     case = problem()
     model_of(case).log_prob(case.x)
     assert sorted(calls) == ["_center", "_precision"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e3])
+def test_noise_that_the_dtype_cannot_hold_is_refused(dtype, size):
+    """The limit is where a coordinate of the data is rounded by as much as the noise moves it."""
+    weight, bias = torch.tensor([[size], [-size / 2]], dtype=dtype), torch.zeros(2, dtype=dtype)
+
+    def model(log_var):
+        return LinearGaussian(weight, bias, torch.tensor(log_var, dtype=dtype))
+
+    numbers = torch.finfo(dtype)
+    visible, highest = 2 * math.log(numbers.eps * size), 0.9 * math.log(numbers.max)
+    lowest = max(visible, -highest)
+    for log_var in (lowest + 0.1, highest - 0.1):
+        fitting = model(log_var)
+        x = fitting.sample(3, generator=oracles.generator(1))
+        assert fitting.log_prob(x).isfinite().all()
+        assert all(part.isfinite().all() for part in fitting.posterior(x))
+    for log_var in (lowest - 0.1, highest + 0.1, -800.0):
+        with pytest.raises(ValueError, match=r"`log_var` is .* check its sign and unit"):
+            model(log_var)
+
+
+def test_noise_without_a_weight_has_limits_as_well():
+    zero = torch.zeros(2, 1)
+    assert LinearGaussian(zero, zero[:, 0], torch.tensor(-79.0)).log_prob(zero.T).isfinite().all()
+    with pytest.raises(ValueError, match=r"log-variance from -79\.9 to 79\.9"):
+        LinearGaussian(zero, zero[:, 0], torch.tensor(-300.0))

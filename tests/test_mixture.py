@@ -8,7 +8,9 @@ import pytest
 import torch
 from oracles import assert_same, assert_within, generator, normal
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from companion import em
 from companion.em import em_step, fit_em
 from companion.gaussian import DiagonalGaussian
 from companion.mixture import GaussianMixture
@@ -301,14 +303,96 @@ def test_samples_covariances_and_em_steps_keep_their_precision_under_autocast(co
         assert torch.equal(found, exact)
 
 
-def test_a_fit_evaluates_the_densities_once_for_each_mixture(monkeypatch):
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_fit_evaluates_the_densities_once_for_each_mixture(monkeypatch, covariance):
     """The same numbers give the likelihood, and the responsibilities of the next step."""
-    calls, log_joint = [], GaussianMixture.log_joint
-    monkeypatch.setattr(
-        GaussianMixture, "log_joint", lambda self, z: (calls.append(self), log_joint(self, z))[1]
-    )
+    calls, name = [], f"_log_joint_{covariance}"
+    log_joint = getattr(em, name)
+    monkeypatch.setattr(em, name, lambda *args: (calls.append(args[2]), log_joint(*args))[1])
     z = torch.randn(50, 2, generator=generator(5))
-    curve = fit_em(
-        z, 3, max_steps=4, tolerance=1e-9, n_starts=1, generator=generator(6)
-    ).log_likelihood
-    assert len(calls) == len({id(mixture) for mixture in calls}) == len(curve) == 5
+    options = {"max_steps": 4, "tolerance": 1e-9, "n_starts": 1, "generator": generator(6)}
+    curve = fit_em(z, 3, covariance=covariance, **options).log_likelihood
+    assert len(calls) == len({id(mean) for mean in calls}) == len(curve) == 5
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_fit_goes_on_by_steps_of_em(covariance):
+    z = normal(80, 3, seed=2)
+
+    def fitted(steps):
+        options = {"max_steps": steps, "tolerance": 1e-12, "n_starts": 1}
+        return fit_em(z, 4, covariance=covariance, generator=generator(3), **options)
+
+    (before, _), (after, curve) = fitted(4), fitted(5)
+    step = em_step(before, z)
+    for name in ("weights", "mean", "covariances"):
+        torch.testing.assert_close(getattr(after, name), getattr(step, name), rtol=1e-9, atol=1e-9)
+    densities = [mixture.log_prob(z).mean().item() for mixture in (before, after)]
+    assert curve[-2:] == pytest.approx(densities, abs=1e-10)
+
+
+class _Largest(TorchDispatchMode):
+    """Records the largest tensor that any operation returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_fit_holds_no_table_of_codes_components_and_dimensions(covariance):
+    n, k, d = 300, 20, 30
+    z = torch.randn(n, d, generator=generator(1))
+    with _Largest() as largest:
+        fit_em(z, k, covariance=covariance, max_steps=2, n_starts=1, generator=generator(2))
+    assert largest.numbers <= max(2 * n * d, n * k, k * d * d)
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e6])
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_a_narrow_component_far_away_keeps_its_digits(covariance, distance):
+    """Squares that are multiplied out would lose all: (1e6)^2 against (1e-3)^2."""
+    sides = torch.arange(400)[:, None] % 2 * 2 - 1
+    z = distance * sides + 1e-3 * normal(400, 2, seed=1)
+    mixture, curve = fit_em(z, 2, covariance=covariance, floor=1e-9, generator=generator(1))
+    groups = [z[sides[:, 0] == side] for side in (-1, 1)]
+    order = mixture.mean[:, 0].argsort()
+    for k, group in zip(order.tolist(), groups, strict=True):
+        exact = torch.cov(group.T, correction=0)
+        if covariance == "diagonal":
+            exact = torch.diag(exact.diagonal())
+        expected = exact + 1e-9 * torch.eye(2, dtype=torch.float64)
+        torch.testing.assert_close(mixture.covariances[k].detach(), expected, rtol=1e-6, atol=0)
+    assert curve[-1] == pytest.approx(mixture.log_prob(z).mean().item(), abs=1e-6)
+
+
+def test_a_component_without_spread_is_refused_without_a_floor():
+    z = torch.tensor([[0.0], [0.0], [9.0], [9.5]])
+    for covariance, message in (("diagonal", "`floor`"), ("full", "not positive definite")):
+        with pytest.raises(ValueError, match=message):
+            fit_em(z, 2, covariance=covariance, floor=0.0, generator=generator(1))
+
+
+def test_a_mixture_for_codes_in_half_precision_is_in_float32():
+    z = torch.randn(50, 2, generator=generator(1)).half()
+    for covariance in ("diagonal", "full"):
+        mixture = fit_em(z, 2, covariance=covariance, generator=generator(2)).mixture
+        wide = fit_em(z.float(), 2, covariance=covariance, generator=generator(2)).mixture
+        assert torch.equal(mixture.mean, wide.mean)
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_large_codes_are_fitted_up_to_the_limit_and_refused_beyond(covariance):
+    z = torch.randn(60, 2, generator=generator(1))
+    z = z / z.abs().max()
+    fitted = fit_em(1.8e16 * z, 2, covariance=covariance, generator=generator(2))
+    assert all(math.isfinite(value) for value in fitted.log_likelihood)
+    assert fitted.mixture.log_prob(1.8e16 * z).isfinite().all()
+    with pytest.raises(ValueError, match=r"`z` reaches 1\.9e\+16"):
+        fit_em(1.9e16 * z, 2, covariance=covariance)

@@ -43,8 +43,16 @@ def test_gray_runs_from_zero_to_one_whatever_the_images_hold(ax):
 
 
 def test_pixels_outside_the_range_are_drawn_as_its_ends(ax):
-    plots.image_grid(torch.tensor([-3.0, 0.5, 7.0]).reshape(3, 1, 1, 1), ax, columns=3)
+    plots.image_grid(torch.tensor([-0.5, 0.5, 1.5]).reshape(3, 1, 1, 1), ax, columns=3)
     assert canvas(ax)[0, ::2].tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0), (-8.0, 0.0), (0.0, 1.6)])
+def test_images_in_another_range_are_refused(ax, low, high):
+    images = torch.linspace(low, high, 8).reshape(2, 1, 2, 2)
+    with pytest.raises(ValueError, match=rf"from {low:.3g} to {high:.3g}, but gray values"):
+        plots.image_grid(images, ax)
+    assert not ax.images
 
 
 def test_images_may_carry_gradients_and_stay_as_they_are(ax):

@@ -28,6 +28,11 @@ def without_value_checks() -> Iterator[None]:
         _check_values.reset(token)
 
 
+def checks_values() -> bool:
+    """Say whether checks of values are on in this thread."""
+    return _check_values.get()
+
+
 def _with_values(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
     if torch.compiler.is_compiling() or not _check_values.get():
         return []

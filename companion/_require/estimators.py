@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from companion._require.arguments import (
     require_finite,
-    require_function,
     require_number,
     require_same_device,
     require_same_dtype,
@@ -30,11 +28,8 @@ def evaluate(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     return values
 
 
-def slope(values: Tensor, z: Tensor) -> Tensor:
-    """Return the gradient of each value by its own sample, shape (S, D)."""
-    gradient = None
-    if values.requires_grad:
-        (gradient,) = torch.autograd.grad(values.sum(), z, allow_unused=True)
+def require_slope(gradient: Tensor | None) -> Tensor:
+    """Return a gradient, or raise if none came back."""
     if gradient is None:
         raise ValueError(
             "`f` passes no gradient back to its samples. Remove torch.no_grad(), .detach() and "
@@ -58,29 +53,7 @@ def require_baseline(baseline: Any, mean: Tensor) -> tuple[Any, Any]:
     return baseline
 
 
-def require_inputs(f: Any, mean: Tensor, log_var: Tensor) -> None:
-    """Raise unless f is a function, and mean and log_var are a Gaussian of shape (D,)."""
-    require_function(f=f)
-    _require_alike(mean=mean, log_var=log_var)
-    if mean.dim() != 1 or mean.numel() == 0:
-        raise ValueError(
-            f"`mean` has shape {tuple(mean.shape)}, but (D,) with D >= 1 is expected: one Gaussian "
-            f"at a time. One number becomes a vector by mean[None], a row of a batch by mean[0]."
-        )
-
-
 def _require_alike(**pair: Any) -> None:
     for require in (require_tensor, require_same_shape, require_same_device, require_same_dtype):
         require(**pair)
     require_finite(**pair)
-
-
-def require_logits(logits: Tensor) -> None:
-    """Raise unless logits are finite, with at least one category."""
-    require_tensor(logits=logits)
-    require_finite(logits=logits)
-    if logits.dim() == 0 or logits.shape[-1] == 0:
-        raise ValueError(
-            f"`logits` has shape {tuple(logits.shape)}, but (..., K) with K >= 1 is expected. "
-            f"A Bernoulli variable has two: torch.stack([torch.zeros_like(l), l], -1)."
-        )

@@ -3,36 +3,12 @@
 import torch
 from torch import Tensor
 
-from companion._require.arguments import (
-    require_finite,
-    require_matrix,
-    require_same_device,
-    require_same_dtype,
-    require_tensor,
-)
-
-
-def cholesky(covariance: Tensor) -> Tensor:
-    """Return the Cholesky factors of covariances, or raise ValueError."""
-    factor, info = torch.linalg.cholesky_ex(covariance)
-    if bool(info.any()):
-        raise ValueError(
-            f"{int((info != 0).sum())} of the covariances are not positive definite. Add a "
-            f"small multiple of the identity (`floor`)."
-        )
-    return factor
+from companion._require.arguments import require_finite, require_same_dtype
 
 
 def require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> None:
     """Raise unless weights, means and covariances are those of one mixture."""
-    require_tensor(weights=weights, mean=mean, covariance=covariance)
     require_same_dtype(weights=weights, mean=mean, covariance=covariance)
-    require_same_device(weights=weights, mean=mean, covariance=covariance)
-    if weights.dim() != 1 or len(weights) == 0:
-        raise ValueError(f"`weights` has shape {tuple(weights.shape)}, but (K,) is expected.")
-    if mean.dim() != 2:
-        raise ValueError(f"`mean` has shape {tuple(mean.shape)}, but (K, D) is expected.")
-    require_matrix(len(weights), mean.shape[1], mean=mean)
     n, dim = mean.shape
     if covariance.shape not in ((n, dim), (n, dim, dim)):
         raise ValueError(
@@ -55,3 +31,13 @@ def require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> Non
                 "`covariance` holds matrices that are not symmetric. "
                 "Symmetrize them: (covariance + covariance.mT) / 2."
             )
+        require_factored(torch.linalg.cholesky_ex(covariance).info)
+
+
+def require_factored(info: Tensor) -> None:
+    """Raise if `torch.linalg.cholesky_ex` failed on some of the covariances."""
+    if bool(info.any()):
+        raise ValueError(
+            f"{int((info != 0).sum())} of the covariances are not positive definite. Add a small "
+            f"multiple of the identity (`floor`)."
+        )

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from companion._require.arguments import require_finite, require_tensor
+from companion._require.arguments import require_finite, require_last_axis, require_tensor
 
 
 def require_vae(model: Any) -> None:
@@ -16,14 +16,17 @@ def require_vae(model: Any) -> None:
         )
 
 
-def require_gaussian(**pairs: Any) -> None:
-    """Raise TypeError unless every argument is a pair: a mean and a log-variance."""
+def require_gaussian(dim: int | None = None, /, **pairs: Any) -> None:
+    """Raise unless every argument is a pair, a mean and a log-variance, of D = dim if given."""
     for name, pair in pairs.items():
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(
                 f"`{name}` must be a pair (mean, log_var), but it is a {type(pair).__name__}. "
                 f"Collect the two tensors: DiagonalGaussian(mean, log_var)."
             )
+        if dim is not None:
+            require_tensor(mean=pair[0])
+            require_last_axis(dim, mean=pair[0])
 
 
 def require_batch(x: Tensor) -> None:

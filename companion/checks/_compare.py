@@ -1,6 +1,7 @@
 """Comparing the learner's values with the right ones and with known wrong ones."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ def compare(
         got: What the learner's function returned.
         expected: The right value.
         hints: Each known misconception's hint with the wrong value it leads to, or with
-            several; the first that equals the learner's value is shown.
+            several; of those that equal the learner's value the nearest one is shown.
         what: How to name the value in messages.
         setting: When it was computed, for messages: "With S = 1, ".
         rtol: Relative tolerance.
@@ -112,21 +113,61 @@ def compare(
         NotYet: with the misconception's hint, or with a message on shape, NaN or values.
     """
     tensor = as_tensor(got, what)
-
-    def equals(value: Tensor) -> bool:
-        return tensor.shape == value.shape and torch.allclose(
-            tensor.double(), value.double(), rtol, atol, equal_nan=True
-        )
-
-    if equals(expected):
+    if distance(tensor, expected, rtol, atol) <= 1:
         return
-    for hint, wrong in (hints or {}).items():
-        if any(equals(value) for value in ([wrong] if isinstance(wrong, Tensor) else wrong)):
-            raise NotYet(hint)
+    require_no_nan(tensor, what, setting)
+    known = {
+        hint: [distance(tensor, value, rtol, atol) for value in _several(wrong)]
+        for hint, wrong in (hints or {}).items()
+    }
+    hint = nearest(known)
+    if hint:
+        raise NotYet(hint)
     _require_shape(tensor, expected, what, setting)
     _require_numbers(tensor, expected, what, setting)
     difference = _difference(tensor, expected.double(), what, setting, (rtol, atol))
     raise NotYet(f"{difference} {remark}".rstrip())
+
+
+def _several(values: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [values] if isinstance(values, Tensor) else values
+
+
+def distance(got: Tensor, value: Tensor, rtol: float, atol: float) -> float:
+    """Return the largest difference of two tensors, 1 where it equals the tolerance.
+
+    It is infinite where shapes differ and where either holds NaN: NaN is equal to nothing.
+
+    >>> distance(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.5]), rtol=0.0, atol=0.25)
+    2.0
+    """
+    if got.shape != value.shape:
+        return inf
+    if not got.numel():
+        return 0.0
+    one, other = got.double(), value.double()
+    error = (one - other).abs() / (atol + rtol * other.abs())
+    error = torch.where(one == other, 0.0, error)  # of two infinities too
+    return float(error.nan_to_num(nan=inf, posinf=inf).max())
+
+
+def nearest(known: Mapping[str, Sequence[float]]) -> str:
+    """Return the hint whose wrong value is nearest, of those within the tolerance; else ""."""
+    least = {hint: min(distances, default=inf) for hint, distances in known.items()}
+    hint = min(least, key=lambda each: least[each], default="")
+    return hint if hint and least[hint] <= 1 else ""
+
+
+def require_no_nan(got: Tensor, what: str = "Your result", setting: str = "") -> None:
+    """Raise NotYet, with the place, if a tensor holds NaN."""
+    bad = got.isnan()
+    if bool(bad.any()):
+        index = bad.nonzero()[0].tolist()
+        place = f" at entry {index}" if index else ""
+        raise NotYet(
+            f"{_begin(what, setting)} holds NaN{place}. Look for a logarithm or a root of "
+            "something negative, an arc cosine beyond 1, 0 / 0, or infinity minus infinity."
+        )
 
 
 def _require_shape(got: Tensor, expected: Tensor, what: str, setting: str) -> None:
@@ -140,11 +181,14 @@ def _require_shape(got: Tensor, expected: Tensor, what: str, setting: str) -> No
 
 def _shape_remedy(got: Tensor, expected: Tensor) -> str:
     """Say what may have led to the wrong shape; empty if nothing is known."""
-    if got.numel() == expected.numel():
+    if got.squeeze().shape == expected.squeeze().shape:
         return (
             " It has the right number of entries: an axis of size 1 is too many or missing. "
             "If there is a `keepdim=True`, leave it out."
         )
+    if got.numel() == expected.numel():
+        cause = "flattened" if got.ndim < expected.ndim else "reshaped or with its axes swapped"
+        return f" It has the right number of entries, but it is {cause}."
     if expected.ndim == 1 and got.shape == 2 * expected.shape:
         size = len(expected)
         return (
@@ -159,9 +203,8 @@ def _require_numbers(got: Tensor, expected: Tensor, what: str, setting: str) -> 
     if bool(bad.any()):
         index = bad.nonzero()[0].tolist()
         raise NotYet(
-            f"{_begin(what, setting)} holds NaN or infinity where it should not: "
-            f"{_entry(got, index)}. Look for a logarithm of something not positive, a division "
-            "by zero, or an `exp` of a large number."
+            f"{_begin(what, setting)} holds infinity where it should not: {_entry(got, index)}. "
+            "Look for a logarithm of 0, a division by 0, or an `exp` of a large number."
         )
 
 

@@ -16,18 +16,23 @@ from companion.checks._registry import (
     find,
 )
 
-Status = Literal["correct", "not attempted", "not yet", "no such exercise"]
+Status = Literal["correct", "not attempted", "not yet", "not finished", "no such exercise"]
+
+# What is kept as an attempt. Code that was stopped was not judged, right or wrong.
+_JUDGED = ("correct", "not yet")
 
 _HEADINGS = {
     "correct": ("✓", "Correct"),
     "not attempted": ("○", "Not attempted yet"),
     "not yet": ("✗", "Not yet"),
+    "not finished": ("…", "Not finished"),
     "no such exercise": ("?", "No such exercise"),
 }
 _BORDERS = {
     "correct": "#2e9e5b",
     "not attempted": "#8a8f98",
     "not yet": "#d9822b",
+    "not finished": "#4a7fb5",
     "no such exercise": "#8a8f98",
 }
 _STYLE = "border-left:4px solid {}; padding:0.1em 1em; margin:0.5em 0;"
@@ -95,7 +100,7 @@ class Check:
         try:
             verdict = _verdict(key, answer)
             verdict.ours = not record
-            if record and verdict.key and verdict.status != "not attempted":
+            if record and verdict.key and verdict.status in _JUDGED:
                 verdict.note = _progress.record(verdict.key, solved=bool(verdict))
         except Exception as error:
             verdict = _our_fault(error)
@@ -149,7 +154,7 @@ def _judge(exercise: Exercise, answer: tuple[object, ...]) -> tuple[Status, str]
         return "not attempted", remedy
     outcome = _sandbox.run(lambda: _explained(exercise.judge, value))
     if outcome.timed_out:
-        return "not yet", _too_slow(outcome)
+        return "not finished", _too_slow(outcome)
     if outcome.error is not None or not isinstance(outcome.value, tuple):
         return "not yet", "The check could not make sense of this answer."
     return outcome.value
@@ -170,8 +175,9 @@ def _explained(judge: Callable[..., object], value: object) -> tuple[Status, str
 
 def _too_slow(outcome: _sandbox.Outcome) -> str:
     message = (
-        f"Your code did not finish within {_sandbox.LIMIT_SECONDS:g} seconds. "
-        "Is there a loop that never ends?"
+        f"Your code did not finish within {_sandbox.LIMIT_SECONDS:g} seconds of computing, or "
+        f"{_sandbox.LONGEST_WAIT_SECONDS:g} of waiting, so it was not judged: it may be right. Is "
+        "there a loop that never ends? If it is only slow, let torch work on whole tensors."
     )
     if outcome.where:
         message += f" It was here:\n\n    {outcome.where}"

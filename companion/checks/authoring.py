@@ -16,7 +16,16 @@ the same numbers. `tests/check_helpers.py` tests a check in three lines.
 """
 
 from companion.checks._call import DETACHED, call, gradients, is_blank
-from companion.checks._compare import Hints, as_tensor, compare, number, uniform
+from companion.checks._compare import (
+    Hints,
+    as_tensor,
+    compare,
+    distance,
+    nearest,
+    number,
+    require_no_nan,
+    uniform,
+)
 from companion.checks._registry import NotAttempted, NotYet, exercise
 
 __all__ = [
@@ -27,9 +36,12 @@ __all__ = [
     "as_tensor",
     "call",
     "compare",
+    "distance",
     "exercise",
     "gradients",
     "is_blank",
+    "nearest",
     "number",
+    "require_no_nan",
     "uniform",
 ]

@@ -1,8 +1,8 @@
 """The data sets of the course, as tensors in memory.
 
-`mnist5k` and `digits8` come with installed packages and the toys are made on the spot: they
-need no network. `mnist` and `fashion_mnist` are downloaded when you ask for them. Each call
-returns fresh tensors: changing them changes nobody else's data.
+`mnist5k` and `digits8` come with installed packages: they need no network. `mnist` and
+`fashion_mnist` are downloaded when you ask for them. Each call returns fresh tensors: changing them
+changes nobody else's data. Toys in the plane are in `companion.data.toys`.
 
 Axes: N images.
 """
@@ -22,7 +22,6 @@ from companion._require.arguments import (
     require_tensor,
 )
 from companion.data import _downloads, _mnist5k
-from companion.data.toys import grid, pinwheel, ring, two_moons
 
 __all__ = [
     "FIRST_CLEAN_TRAIN_INDEX",
@@ -31,12 +30,8 @@ __all__ = [
     "binarize",
     "digits8",
     "fashion_mnist",
-    "grid",
     "mnist",
     "mnist5k",
-    "pinwheel",
-    "ring",
-    "two_moons",
 ]
 
 SPLITS = ("train", "test")

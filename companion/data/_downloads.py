@@ -8,7 +8,6 @@ download leaves nothing behind that counts, and several processes may download a
 
 import hashlib
 import os
-import struct
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +21,8 @@ APPLICATION = "autoencoders-and-adversaries"
 VARIABLE = "COMPANION_DATA"
 
 _PREFIX = {"train": "train", "test": "t10k"}
-_COUNT = {"train": 60_000, "test": 10_000}
 
-# SHA-256 of the unpacked files. For Fashion-MNIST there are none here: torchvision checks the
-# MD5 of what it downloads, and the format and the size are checked at each reading.
+# SHA-256 of the unpacked files.
 _SHA256 = {
     "MNIST": {
         "train-images-idx3-ubyte": (
@@ -41,7 +38,20 @@ _SHA256 = {
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
         ),
     },
-    "FashionMNIST": {},
+    "FashionMNIST": {
+        "train-images-idx3-ubyte": (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        "train-labels-idx1-ubyte": (
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
+    },
 }
 
 
@@ -59,6 +69,7 @@ def read(
     require_choice(tuple(_PREFIX), split=split)
     base = cache_folder(root)
     raw = base / name / "raw"
+    _require_no_folder(name, raw)
     if not all((raw / file).is_file() for file in _files(split)):
         if not download:
             raise FileNotFoundError(f"{name} is not in `{raw}`. {_remedy(name, raw)}")
@@ -96,7 +107,7 @@ def _download(name: str, base: Path) -> None:
     with scratch as folder:
         fetched = _fetch(name, folder, _remedy(name, raw))
         for file in (*_files("train"), *_files("test")):
-            _checked(name, fetched / file)
+            _require_sound_download(name, fetched / file, raw)
             if not (raw / file).is_file():  # what the user put there stays
                 os.replace(fetched / file, raw / file)
 
@@ -113,31 +124,37 @@ def _fetch(name: str, folder: str, remedy: str) -> Path:
 
 
 def _checked(name: str, path: Path) -> bytes:
-    """Return the content of a file after checking its hash, or at least its format and size."""
+    """Return the content of a file after checking its hash."""
     content = path.read_bytes()
-    expected = _SHA256[name].get(path.name)
-    if expected is None:
-        sound = _has_expected_format(path.name, content)
-    else:
-        sound = hashlib.sha256(content).hexdigest() == expected
-    if not sound:
+    if not _is_sound(name, path.name, content):
         raise ValueError(
             f"`{path}` is damaged, or is no file of {name} ({len(content)} bytes). "
-            f"Delete it: the next call downloads it again."
+            f"Delete it and call with download=True: it is then downloaded again."
         )
     return content
 
 
-def _has_expected_format(file: str, content: bytes) -> bool:
-    split = "train" if file.startswith(_PREFIX["train"]) else "test"
-    if "images" in file:
-        header, size = struct.pack(">4I", 2051, _COUNT[split], 28, 28), 28 * 28
-    else:
-        header, size = struct.pack(">2I", 2049, _COUNT[split]), 1
-    sound_size = len(content) == len(header) + _COUNT[split] * size
-    if not (content.startswith(header) and sound_size):
-        return False
-    return "images" in file or max(content[len(header) :]) < 10  # ten classes
+def _require_sound_download(name: str, path: Path, raw: Path) -> None:
+    content = path.read_bytes()
+    if not _is_sound(name, path.name, content):  # the folder that holds it is about to go
+        raise ValueError(
+            f"What was downloaded as {path.name} is no file of {name} ({len(content)} bytes), and "
+            f"was not kept. The mirror, or a proxy on the way, sent something else: try again "
+            f"later or through another network. {_remedy(name, raw)}"
+        )
+
+
+def _is_sound(name: str, file: str, content: bytes) -> bool:
+    return hashlib.sha256(content).hexdigest() == _SHA256[name][file]
+
+
+def _require_no_folder(name: str, raw: Path) -> None:
+    for file in (*_files("train"), *_files("test")):
+        if (raw / file).is_dir():
+            raise ValueError(
+                f"`{raw / file}` is a folder, but a file of {name} of that name belongs there. "
+                f"Move the folder away. A file that was unpacked into it may take its place."
+            )
 
 
 def _body(content: bytes) -> NDArray[np.uint8]:

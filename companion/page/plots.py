@@ -52,7 +52,8 @@ def image_grid(
     """Draw images in a grid, row by row, with a gap of one pixel.
 
     Args:
-        images: gray images in [0, 1], shape (N, 1, H, W).
+        images: gray images in [0, 1], shape (N, 1, H, W). What lies a little outside, as the
+            mean of a Gaussian may, is drawn as black or white.
         ax: where to draw.
         columns: images in a row.
         title: a title above the grid.
@@ -62,7 +63,7 @@ def image_grid(
 
     Raises:
         TypeError: `images` is no tensor of floating-point numbers.
-        ValueError: `images` has another shape, or `columns` is below 1.
+        ValueError: `images` has another shape or range, or `columns` is below 1.
 
     >>> from matplotlib.figure import Figure
     >>> ax = image_grid(torch.zeros(5, 1, 28, 28), Figure().add_subplot(), columns=3)
@@ -77,6 +78,7 @@ def image_grid(
             f"`images` has shape {tuple(images.shape)}, but (N, 1, H, W) with N >= 1 is expected. "
             f"Add the channel axis: images[:, None]."
         )
+    _require_gray(images)
     canvas = _tile(images.detach().cpu().clamp(0, 1)[:, 0], columns)
     ax.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_axis_off()
@@ -232,6 +234,16 @@ def _require_axes(ax: Any) -> None:
         raise TypeError(
             f"`ax` must be a matplotlib Axes, but it is a {type(ax).__name__}. "
             f"Take one of a figure: fig, ax = plt.subplots(), or one of several: axes[0]."
+        )
+
+
+def _require_gray(images: Tensor) -> None:
+    lowest, highest = images.min().item(), images.max().item()
+    if lowest < -0.5 or highest > 1.5:
+        raise ValueError(
+            f"`images` run from {lowest:.3g} to {highest:.3g}, but gray values in [0, 1] are "
+            f"expected. Divide 0..255 by 255, map -1..1 by (images + 1) / 2, and logits by "
+            f"images.sigmoid()."
         )
 
 

@@ -17,6 +17,7 @@ from companion.checks.authoring import (
     compare,
     exercise,
     gradients,
+    require_no_nan,
     uniform,
 )
 from companion.checks.mixtures import _oracle
@@ -162,6 +163,7 @@ def kl(answer: object) -> str:
     log_prior = _prior(160, components=2, dim=3)
     double = {name: value.double() for name, value in values.items()}
     result = as_tensor(call(answer, **values, log_prior=log_prior))
+    require_no_nan(result)
     if not torch.equal(result, as_tensor(call(answer, **values, log_prior=log_prior))):
         raise NotYet(
             "Your result differs from call to call. Use the samples in `noise`; don't draw others."

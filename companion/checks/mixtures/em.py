@@ -257,7 +257,34 @@ def m_step(answer: object) -> str:
         result = call(answer, **arguments)
         setting = f"With N = {n}, K = {k} and D = {dim}, "
         _judge_parts(result, {name: value.double() for name, value in arguments.items()}, setting)
+    _judge_narrow(answer)
     return "Such a step never lowers the log-likelihood, which makes a good test of any EM code."
+
+
+def _judge_narrow(answer: object) -> None:
+    """Judge codes that lie close together: a floor under the variances shows."""
+    z = 0.03 * uniform(-1, 1, 8, 2, seed=84)
+    r = uniform(-2, 2, 8, 2, seed=94).softmax(1)
+    result = call(
+        answer,
+        z=z,
+        responsibilities=r,
+        old_weights=torch.tensor([0.5, 0.5]),
+        old_mean=torch.zeros(2, 2),
+    )
+    right = _m_step(z.double(), r.double())[2]
+    remark = (
+        "These codes lie close together. Is there a floor under the variances, or a small number "
+        "added to them?"
+    )
+    compare(
+        result[2],  # type: ignore[index]  # three parts, as judged before
+        right,
+        what="Your `var`",
+        setting="For codes that differ by 0.03, ",
+        atol=2e-5,
+        remark=remark,
+    )
 
 
 def _judge_parts(result: object, arguments: dict[str, Tensor], setting: str) -> None:

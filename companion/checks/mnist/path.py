@@ -70,8 +70,8 @@ def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
         "the sines.": [line, line.transpose(0, 1)],
         "Your angle comes from the inner product alone. Divide it by both lengths before the arc "
         "cosine.": [
-            _arc(start, end, dot.acos(), steps),
-            _arc(start, end, dot.clamp(-1, 1).acos(), steps),
+            _arc(start, end, dot.clamp(margin - 1, 1 - margin).acos(), steps)
+            for margin in (1e-4, 1e-5, 1e-6, 1e-7)
         ],
         "You took one angle for the whole batch. Each pair has its own: reduce the last axis "
         "only.": [
@@ -194,8 +194,8 @@ _EXTREMES = (
     ),
     (
         "nearly opposite codes",
-        math.pi - 0.03,  # beyond the usual threshold, |cosine| > 0.9995
-        0.05,  # of single precision; a straight line is off by more than 10
+        math.pi - 0.01,  # the cosine is -0.99995: no usual margin or threshold reaches so far
+        0.3,  # five times the error of single precision; a cosine cut at -0.9999 is off by 16
         "The sine of the angle is small there, and the angle is not. Is a guard meant for angles "
         "near 0 at work, or is the angle cut off?",
     ),

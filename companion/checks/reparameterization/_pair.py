@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
-from companion.checks.authoring import NotYet, as_tensor, compare, is_blank
+from companion.checks.authoring import (
+    NotYet,
+    as_tensor,
+    compare,
+    distance,
+    is_blank,
+    nearest,
+    require_no_nan,
+)
 
 Pair = tuple[Tensor, Tensor]
 PairHints = Mapping[str, Sequence[Pair]]
@@ -31,14 +38,17 @@ def two_parts(result: object) -> list[Tensor]:
                 f"The estimate for `{name}` is `{part}`. If you read it from `.grad`: that is "
                 "`None` until `backward()` has run through a leaf that requires a gradient."
             )
-    return [
-        as_tensor(part, f"The estimate for `{name}`")
-        for part, name in zip(result, _NAMES, strict=True)
-    ]
+    parts = []
+    for part, name in zip(result, _NAMES, strict=True):
+        what = f"The estimate for `{name}`"
+        parts.append(as_tensor(part, what))
+        require_no_nan(parts[-1], what)
+    return parts
 
 
-def _equal(got: Tensor, wrong: Tensor) -> bool:
-    return got.shape == wrong.shape and torch.allclose(got.double(), wrong.double(), 1e-4, 1e-4)
+def _distance(got: Sequence[Tensor], pair: Pair) -> float:
+    """Return how far a pair is from another, 1 at the tolerance."""
+    return max(distance(*each, rtol=1e-4, atol=1e-4) for each in zip(got, pair, strict=True))
 
 
 def judge_pair(
@@ -50,12 +60,13 @@ def judge_pair(
         NotYet: with the misconception's hint, or with the part that differs.
     """
     parts = two_parts(result)
-    if all(_equal(*each) for each in zip(parts, right, strict=True)):
+    if _distance(parts, right) <= 1:
         return
-    for hint, pairs in hints.items():
-        for pair in pairs:
-            if all(_equal(*each) for each in zip(parts, pair, strict=True)):
-                raise NotYet(hint)
+    found = nearest(
+        {hint: [_distance(parts, pair) for pair in pairs] for hint, pairs in hints.items()}
+    )
+    if found:
+        raise NotYet(found)
     for part, expected, name in zip(parts, right, _NAMES, strict=True):
         what = f"The estimate for `{name}`"
         compare(part, expected, what=what, setting=setting, rtol=1e-4, remark=remark)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise
 
+_MANY = 100  # a loop over all pairs of samples and both scores is welcome
 _VALUES = torch.tensor([5.0, -1.5, 9.0, 2.25, 0.5, 7.0, 3.5, -2.0, 6.25, 1.0])
 
 
@@ -98,13 +99,15 @@ def baseline(answer: object) -> str:
     compare(two, wanted, setting=setting, rtol=1e-3)
 
     mean, var = 0.5, 0.1
-    z, score = _grid(600, mean, var)
+    z, score = _grid(_MANY, mean, var)
     result = as_tensor(call(answer, values=z.exp().float(), score=score.float()))
     if result.shape != score.shape:
-        raise NotYet(f"With S = 600 your result has shape {tuple(result.shape)}, not (600, 2).")
+        raise NotYet(
+            f"With S = {_MANY} your result has shape {tuple(result.shape)}, not ({_MANY}, 2)."
+        )
     closed = math.exp(mean + var / 2) * torch.tensor([1 + var, 1 + 2 * var + var**2 / 2])
-    setting = "With f(z) = exp(z), z ~ N(0.5, 0.1) and S = 600, "
-    compare(result.double().median(0).values, closed, setting=setting, what="The median", rtol=0.03)
+    setting = f"With f(z) = exp(z), z ~ N(0.5, 0.1) and S = {_MANY}, "
+    compare(result.double().median(0).values, closed, setting=setting, what="The median", rtol=0.06)
     return (
         "For f = exp(z) it comes near your result on paper. And since no sample is in its own "
         "baseline, the estimate stays unbiased."

@@ -117,6 +117,7 @@ def straight_through(answer: object) -> str:
         right = (noise < logits.sigmoid()).float()
         compare(result, right, _value_slips(logits, noise, temperature), setting=setting)
         _judge_gradient(answer, (logits, noise, temperature), setting)
+    _judge_rare(answer)
     logits, noise = torch.tensor([[300.0, -300.0]]), torch.tensor([[0.98, 0.01]])
     result = call(answer, logits=logits, noise=noise, temperature=0.5)
     compare(result, torch.tensor([[1.0, 0.0]]), setting="With the logits 300 and -300, ")
@@ -126,15 +127,39 @@ def straight_through(answer: object) -> str:
     )
 
 
+def _judge_rare(answer: object) -> None:
+    """Judge coins that seldom fall on their other side, when they do: no noise may be cut off."""
+    logits, noise = (
+        torch.tensor([[-5.1, 5.1, -2.5, 2.5]]),
+        torch.tensor([[0.005, 0.995, 0.06, 0.94]]),
+    )
+    result = call(answer, logits=logits.clone().requires_grad_(), noise=noise, temperature=1.0)
+    remark = (
+        "This noise is close to 0 or to 1, and it decides for the rare side. Is it cut off, with "
+        "a `clamp` that takes too much?"
+    )
+    right = (noise < logits.sigmoid()).float()
+    compare(result, right, setting="For rare outcomes, ", remark=remark)
+    found = _gradient(answer, (logits, noise, 1.0), torch.ones_like(logits))
+    wanted = _slope(logits.double() - noise.double().logit())
+    compare(found, wanted, what="The gradient", setting="For rare outcomes, ", remark=remark)
+
+
 def _judge_gradient(answer: object, values: tuple[Tensor, Tensor, float], setting: str) -> None:
     logits, noise, temperature = values
     weight = uniform(0.5, 3, *logits.shape, seed=5)
+    found = _gradient(answer, values, weight)
+    wanted = weight * _slope((logits - noise.logit()) / temperature) / temperature
+    slips = gradient_slips(logits, noise, temperature, weight)
+    compare(found, wanted, slips, what="The gradient", setting=setting)
+
+
+def _gradient(answer: object, values: tuple[Tensor, Tensor, float], weight: Tensor) -> Tensor:
+    """Return the gradient of the weighted sum of the coins by the logits."""
+    logits, noise, temperature = values
     leaf = logits.clone().requires_grad_()
     result = answer(leaf, noise.clone(), temperature)  # type: ignore[operator]  # called before
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise NotYet(_NO_PATH)
     (found,) = torch.autograd.grad((result * weight).sum(), leaf, allow_unused=True)
-    found = torch.zeros_like(logits) if found is None else found
-    wanted = weight * _slope((logits - noise.logit()) / temperature) / temperature
-    slips = gradient_slips(logits, noise, temperature, weight)
-    compare(found, wanted, slips, what="The gradient", setting=setting)
+    return torch.zeros_like(logits) if found is None else found

@@ -13,6 +13,7 @@ from companion.checks.authoring import (
     compare,
     exercise,
     is_blank,
+    require_no_nan,
 )
 from companion.checks.authoring import call as call_answer
 
@@ -212,6 +213,7 @@ def _judge_second_call(answer: object, first: Tensor) -> None:
     found = torch.autograd.grad(z.sum(), [mean, log_var], allow_unused=True, retain_graph=True)
     wanted = torch.ones_like(mean), (z - mean).detach() / 2
     for name, grad, value in zip(("mean", "log_var"), found, wanted, strict=True):
+        require_no_nan(value if grad is None else grad, f"The gradient of z by `{name}`")
         if grad is None or not torch.allclose(grad.double(), value.double(), 1e-3, 1e-3):
             raise NotYet(
                 f"The values are right, but z's gradient by `{name}` is not. Is there still a "
@@ -223,6 +225,7 @@ def _judge_second_call(answer: object, first: Tensor) -> None:
     wanted = torch.zeros_like(mean), torch.full_like(mean, -0.5)
     for grad, value in zip(found, wanted, strict=True):
         grad = torch.zeros_like(value) if grad is None else grad
+        require_no_nan(grad, "The gradient of log q(z)")
         if not torch.allclose(grad.double(), value.double(), atol=2e-2):
             raise NotYet(
                 "z is right, but the gradient of log q(z) is not the total one: z moves with the "
