@@ -181,5 +181,7 @@ CASES = [
      TypeError, "`gap` must be one number, but it is a Tensor"),
     ("report of a text", lambda: report.report(gap="much"),
      TypeError, "Reduce it first, for example gap.mean()"),
+    ("a sentence before its number", lambda: report.say("{glue:text}`nowhere`"),
+     KeyError, "no cell has reported it yet. Run the cells above first"),
     ("report of nothing", lambda: report.report(gap=None), TypeError, "it is a NoneType"),
 ]
