@@ -167,8 +167,9 @@ def check_loop(
     given = {"evaluate": evaluate, "before_step": before_step}
     given = {"step": step, **{name: value for name, value in given.items() if value is not None}}
     require_function(**given)
-    for name, part in state.items() if isinstance(state, Mapping) else [("state", state)]:
-        if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+    named = isinstance(state, Mapping)
+    for name, part in state.items() if named else [("state", state)]:
+        if not (named and hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             raise TypeError(
                 f"`state` must name what has state_dict and load_state_dict, but `{name}` is a "
                 f"{type(part).__name__}. Pass a dict such as {{'model': model, 'optimizer': adam}}."

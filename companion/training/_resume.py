@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.training import checkpoints
-from companion.training._state import State, Stateful, pack, put_back_on_error, unpack
+from companion.training._state import State, Stateful, pack, put_back_if_refused, unpack
 from companion.training.distributed import Ranks
 
 _KIND = "companion.training"
@@ -118,7 +118,7 @@ class SavedRun:
             return 0
         saved = self._read()
         self._check_settings(saved, epochs)
-        with put_back_on_error(self.state):
+        with put_back_if_refused(self.state):
             for name, part in self.state.items():
                 part.load_state_dict(saved.parts[name])
             self._check_first(saved.first)

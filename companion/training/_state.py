@@ -90,12 +90,12 @@ def unpack(tensors: dict[str, Tensor], rest: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def put_back_on_error(state: State) -> Iterator[None]:
-    """Give each part what it had before, if the block raises."""
+def put_back_if_refused(state: State) -> Iterator[None]:
+    """Give each part what it had before, if the block refuses something."""
     before = {name: deepcopy(part.state_dict()) for name, part in state.items()}
     try:
         yield
-    except BaseException:
+    except (TypeError, ValueError):
         for name, part in state.items():
             part.load_state_dict(before[name])
         raise

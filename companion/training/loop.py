@@ -28,7 +28,15 @@ from companion.training import distributed
 from companion.training._bar import epoch_bar
 from companion.training._graph import CapturedStep, Record, can_capture, make_capturable
 from companion.training._resume import SavedRun
-from companion.training._state import Modes, State, as_found, modules, optimizers, parameters
+from companion.training._state import (
+    Modes,
+    State,
+    as_found,
+    modules,
+    optimizers,
+    parameters,
+    put_back_if_refused,
+)
 
 Tensors = Tensor | tuple[Tensor, ...]
 Batch = tuple[Tensor, ...]
@@ -130,6 +138,9 @@ def loop(
 ) -> History:
     """Call a step for each batch of each epoch, and return the curves of what it records.
 
+    Values are checked in the first epoch, and what is refused there leaves `state` as it was. In
+    later epochs, which see the same data, the checks of values are off.
+
     Modules of `state` are in training mode in `step`, in evaluation mode in `evaluate`, and
     afterwards in the mode in which they came, without gradients. A part that came in evaluation
     mode and has nothing to train, such as a frozen nn.BatchNorm1d, stays in it.
@@ -147,9 +158,8 @@ def loop(
         seed: whole number that decides the order of the examples and all noise.
         heldout: more data like `data`, for `evaluate`.
         evaluate: called like `step`, without gradients, on the held-out batches after each epoch,
-            each time with the same noise. Before the first epoch it sees all data once, with all
-            checks of values, which are off in a step. A checkpoint is refused if it now gives
-            another record of the first batch.
+            each time with the same noise. A checkpoint is refused if it now gives another record
+            of the first batch.
         before_step: called before each step with the progress, from 0 at the start towards 1 at
             the end: sets what changes with it. A resumed run must then have the same `epochs`.
             In a captured graph, write it into a tensor.
@@ -196,23 +206,28 @@ def loop(
         )
         if done == epochs:
             return history
-        for part in (train, unseen):  # with all checks of values, which the loop leaves out
-            passes(part, _CHECK)
         take_step = _take_step(step, train, state, batch_size, generator, run)
-        with without_value_checks(), epoch_bar(done, epochs, run.progress and ranks.leads) as bar:
+        if isinstance(take_step, CapturedStep):  # it can't look at values, so somebody else must
+            passes(train, _CHECK)
+
+        def train_epoch(epoch: int) -> list[Record]:
+            _seed(device, generator, seed, epoch, _NOISE, *ranks.key)
+            passes.modes.train()
+            order = _order(len(train[0]), seed, epoch).to(device)
+            batches = ranks.share(order.split(batch_size))
+            records = []
+            for number, rows in enumerate(batches):
+                if before_step is not None:
+                    before_step((epoch + number / len(batches)) / epochs)
+                records.append(take_step(rows))
+            return records
+
+        with epoch_bar(done, epochs, run.progress and ranks.leads) as bar:
             for epoch in bar:
-                _seed(device, generator, seed, epoch, _NOISE, *([ranks.rank] if ranks.rank else []))
-                batches = ranks.share(
-                    _order(len(train[0]), seed, epoch).to(device).split(batch_size)
-                )
-                passes.modes.train()
-                records = []
-                for number, rows in enumerate(batches):
-                    if before_step is not None:
-                        before_step((epoch + number / len(batches)) / epochs)
-                    records.append(take_step(rows))
-                _append_means(history.train, records, ranks)
-                _append_means(history.heldout, passes(unseen, _HELDOUT), distributed.Ranks())
+                with put_back_if_refused(state) if epoch == done else without_value_checks():
+                    seen, new = train_epoch(epoch), passes(unseen, _HELDOUT)
+                _append_means(history.train, seen, ranks)
+                _append_means(history.heldout, new, distributed.Ranks())
                 _require_convergence(history, state)
                 saved.save()
                 bar.set_postfix_str(_last(history.train))
@@ -279,7 +294,7 @@ def _take_step(
         return CapturedStep(take_step, state, batch_size, generator)
 
 
-def _checked(record: Mapping[str, Tensor], n: int) -> Record:
+def _checked(record: Any, n: int) -> Record:
     """Return a record without gradients, one number for each of n examples."""
     require.check_record(record, n)
     return {name: value.detach().expand(n) for name, value in record.items()}
