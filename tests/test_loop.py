@@ -315,8 +315,8 @@ def test_a_captured_step_on_a_gpu_is_the_same_step(device, tmp_path):
     eager, captured = train(False), train(True)
     again = train(True)
     assert torch.equal(captured[0], again[0])
-    for one, other in zip(eager[:2], captured[:2], strict=True):
-        torch.testing.assert_close(one, other, rtol=0.3, atol=0.05)  # other noise, same size
+    assert torch.equal(captured[1], again[1])
+    assert captured[2].train.keys() == eager[2].train.keys()
     noiseless = []
     for graph in (False, True):
         torch.manual_seed(0)
