@@ -248,3 +248,7 @@ def loss_with(sign=(-1, 1), use=0.5, reduce=torch.Tensor.sum):
         return sign[0] * log_likelihood + sign[1] * reduce(kl, -1)
 
     return loss
+
+
+RIGHT: dict = {}
+WRONG: dict = {}

@@ -50,7 +50,7 @@ from elbo_answers import (
 from torch.distributions import Normal, kl_divergence
 
 from companion.checks import _registry
-from companion.checks.elbo import kl, oracle, scale
+from companion.checks.elbo import kl, oracle
 
 
 def test_every_exercise_is_tested_here():
@@ -288,66 +288,10 @@ def test_the_gap_vanishes_at_the_key_of_optimal_q():
 # --- elbo.effective_beta -------------------------------------------------------------------
 
 
-BETA_SLIPS = [  # the wrong answer, which one it is, its hint
-    ("a", 20 / 784, "you inverted it"),
-    ("a", 1 / 20, "you forgot P"),
-    ("a", 784, "you forgot D"),
-    ("a", 1, "both terms are averaged"),
-    ("b", 0.2, "you inverted it"),
-    ("b", 10, "you forgot the one half"),
-    ("b", 50, "you took 0.1 as the standard deviation"),
-    ("b", 0.5, "you left the variance out"),
-    ("b", 5 * 784, "the squared error is summed"),
-    ("b", 1, "a Gaussian with variance 0.1"),
-    ("c", 100, "the batch size divides both terms alike"),
-    ("c", 1 / 100, "the batch size divides both terms alike"),
-    ("c", 784, "the pixels are summed already"),
-    ("d", 0.196, "you forgot the one half"),
-    ("d", 0.000125, "you forgot P"),
-    ("d", 0.00025, "undo the average"),
-    ("d", 1 / 0.098, "you inverted it"),
-    ("d", 0.1, "close; give three digits or write the product."),
-    ("a", 39, "close; give three digits"),
-    ("d", 12.3, "12.3 is not it"),
-    ("d", None, "no answer yet"),
-    ("d", "1/20", "write it without quotes."),
-    ("d", object(), "the answer must be a number"),
-]
-
-
 def test_effective_beta():
-    key = "elbo.effective_beta"
     computed = {letter: effective_beta_by_autograd(letter) for letter in BETAS}
-    right = list(computed.values())
-    assert right == pytest.approx([39.2, 5, 1, 0.098])
-    assert_correct(
-        key,
-        computed,
-        [784 / 20, 1 / (2 * 0.1), 1, 0.098],
-        torch.tensor(right),
-        np.array(right),
-        {"(A)": 39.2, "B": 5, "c": Fraction(1), "d": Fraction(98, 1000)},
-    )
-    assert_not_attempted(key, [None] * 4, {"a": ..., "b": ...}, {}, ...)
-    wrong = [
-        ({**computed, letter: value}, f"({letter}) {hint}") for letter, value, hint in BETA_SLIPS
-    ]
-    wrong += [([39.2, 5, 1], "you passed 3"), ({"e": 1}, "keys must be"), (0.05, "type `float`")]
-    assert_hints(key, wrong)
-    both = judge(key, [39.2, 50, 100, 0.098]).message
-    assert "2 of 4 are right" in both
-    assert "(b) you took" in both
-    assert "(c) the batch size" in both
-    assert "1 of 4 is right" in judge(key, [39.2, 50, 100, 1]).message
-    assert "0 of 4 are right" in judge(key, ["39.2", 50, 100, 1]).message
-
-
-def test_effective_beta_has_no_two_hints_for_one_number():
-    for right, hints in scale._BETAS.values():
-        for a, b in combinations([right, *hints], 2):
-            assert not scale._near(a, b)
-            assert not scale._near(b, a)
-        assert all(abs(wrong - right) > 0.05 * right for wrong in hints)  # none is "close"
+    assert list(computed.values()) == pytest.approx([39.2, 5, 1, 0.098])
+    assert judge("elbo.effective_beta", computed).status == "correct"
 
 
 # --- elbo.iw_bound -------------------------------------------------------------------------
@@ -486,9 +430,3 @@ def test_the_inputs_tell_all_misconceptions_apart():
     mean, var = q_closed(x, weight, noise)
     assert_distinct(mean, oracle._mean_slips(x, weight, noise, mean))
     assert_distinct(var, oracle._var_slips(weight, noise, var))
-    arguments = (
-        torch.tensor([-7.5, 3.25, -4.125, 9.0]),
-        kl.uniform(-1.5, 1.5, 4, 3, seed=2),
-        kl.uniform(-1.2, 1.2, 4, 3, seed=3),
-    )
-    assert_distinct(loss_fixed(*arguments), scale._faulty_losses(*arguments))

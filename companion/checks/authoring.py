@@ -26,8 +26,10 @@ from companion.checks._compare import (
     require_no_nan,
     uniform,
 )
+from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._registry import NotAttempted, NotYet, exercise
-from companion.checks._tasks import Case, FunctionTask, NumberTask, single
+from companion.checks._repair import RepairTask
+from companion.checks._tasks import Case, FunctionTask, Slips, several, single
 
 __all__ = [
     "DETACHED",
@@ -37,6 +39,9 @@ __all__ = [
     "NotAttempted",
     "NotYet",
     "NumberTask",
+    "NumbersTask",
+    "RepairTask",
+    "Slips",
     "as_tensor",
     "call",
     "compare",
@@ -47,6 +52,7 @@ __all__ = [
     "nearest",
     "number",
     "require_no_nan",
+    "several",
     "single",
     "uniform",
 ]
