@@ -66,6 +66,19 @@ def test_every_exercise_has_right_answers_in_other_styles():
     assert {key for module in ANSWERS for key in module.RIGHT} == keys
 
 
+@pytest.mark.parametrize("chapter", _registry.chapters())
+def test_every_option_of_a_quiz_has_a_feedback_of_its_own(chapter):
+    quiz = _registry.load(chapter).QUIZ
+    assert len(quiz) >= 7
+    for question in quiz:
+        assert len(question.options) >= 3
+        feedbacks = {option.feedback for option in question.options}
+        assert len(feedbacks) == len({each.text for each in question.options})
+        assert len(feedbacks) == len(question.options)
+        assert all(text.count("$") % 2 == 0 for text in feedbacks | {question.text})
+    assert len({question.key for question in quiz}) > 2  # not always in the same place
+
+
 # --- functions -----------------------------------------------------------------------------
 
 
