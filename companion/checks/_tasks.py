@@ -22,6 +22,7 @@ shape are refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,10 @@ class FunctionTask:
             self._judge_gradients(answer, self.cases[0], reference)
         return self.praise
 
+    @cached_property
+    def _slips_of_first(self) -> Slips:
+        return self.slips(**self.cases[0].double())
+
     def judge_further(self, answer: object) -> None:
         """Ask the further judges."""
         for judge in self.further:
@@ -178,7 +183,7 @@ class FunctionTask:
         _require_moderate(result, right, case)
         for name, part in zip(self.parts, result, strict=True):
             require_no_nan(part, name, case.setting)
-        general = self.slips(**case.double()) if case is self.cases[0] else {}
+        general = self._slips_of_first if case is self.cases[0] else {}
         table = {**general, **case.slips}
         for loose in (False, True):  # a slip of all parts goes before one of some
             hint = nearest(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from companion.checks.authoring import Case, FunctionTask, Hints, NotYet, call, single, uniform
+from companion.checks.authoring import Case, FunctionTask, NotYet, Slips, call, single, uniform
 
 
 def _parts(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,7 +24,7 @@ def _loss(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     return (reconstruction + kl).mean()
 
 
-def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent: int) -> Hints:
+def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent: int) -> Slips:
     """Return what comes out when a sum is a mean, or the other way round."""
     batch, total = len(kl), reconstruction + kl
     return {
@@ -53,13 +53,14 @@ def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent
     }
 
 
-def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
+def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     reconstruction, kl = _parts(logits, x, mean, log_var)
     right, size = (reconstruction + kl).mean(), len(x)
     twice = F.binary_cross_entropy_with_logits(logits.sigmoid(), x, reduction="sum") / size
     swapped = F.binary_cross_entropy_with_logits(x, logits, reduction="sum") / size
     white = -(x * F.logsigmoid(logits)).sum() / size
-    doubled = _parts(logits, x, mean, 2 * log_var)[1].mean()
+    doubled, halved = (_parts(logits, x, mean, c * log_var)[1].mean() for c in (2, 0.5))
+    positive = _parts(logits, x, mean, F.softplus(log_var))[1].mean()
     half_log = kl.mean() - 0.5 * log_var.sum(1).mean()  # the logarithm counted in full
     error = ((x - logits.sigmoid()) ** 2).sum() / size
     kl_mean = kl.mean()
@@ -86,7 +87,14 @@ def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
             error / 2 + kl_mean,
         ],
         "In the KL divergence you used `exp(log_var)` as the standard deviation. It is the "
-        "variance already.": [reconstruction.mean() + doubled],
+        "variance already.": reconstruction.mean() + doubled,
+        "In the KL divergence you used the standard deviation in place of the variance.": (
+            reconstruction.mean() + halved
+        ),
+        "You sent `log_var` through a softplus. A log-variance may be negative: yours allows no "
+        "variance below 1.": reconstruction.mean() + positive,
+        "In the KL divergence the logarithm is missing. Without it a narrow code would cost "
+        "nothing.": right + 0.5 * log_var.sum(1).mean(),
         "In the KL divergence the variance is right, but its logarithm counts one half.": [
             reconstruction.mean() + half_log
         ],
@@ -108,20 +116,22 @@ def _batch(size: int, n_latent: int, seed: int) -> dict[str, Tensor]:
 _FIRST, _SECOND = _batch(4, 6, 20), _batch(7, 3, 30)
 
 
-def _judge_saturation(answer: object) -> None:
-    """Judge logits whose sigmoid is exactly 0 or 1 in single precision."""
-    sure = {**_SECOND, "logits": 100 * _SECOND["logits"].sign()}
-    sure["logits"][0, 0, 0] = 250.0
-    expected = _loss(**{name: value.double() for name, value in sure.items()})
-    result = single(call(answer, **sure)).double()
-    if result.shape == () and not torch.isclose(result, expected, rtol=1e-4):
-        raise NotYet(
-            f"Right for small logits, but for logits of 100 and more yours gives {result:.6g} "
-            f"and it should be {expected:.6g}. In single precision their sigmoid is exactly 0 or "
-            "1, their `exp` is infinite, and a clamp cuts them off. Compute the cross-entropy from "
-            "the logits, with no sigmoid, `exp` or clamp of your own: "
-            "`binary_cross_entropy_with_logits`."
-        )
+def _saturated() -> Case:
+    """Return logits whose sigmoid is exactly 0 or 1 in single precision."""
+    logits = 100 * _SECOND["logits"].sign()
+    logits[0, 0, 0] = 250.0
+    reason = (
+        "In single precision their sigmoid is exactly 0 or 1, their `exp` is infinite, and a clamp "
+        "cuts them off. torch has a cross-entropy that takes the logits themselves."
+    )
+    return Case(
+        "For logits of 100 and more, ",
+        {**_SECOND, "logits": logits},
+        rtol=1e-4,
+        not_finite="Right for small logits, but for logits of 100 and more the result is not "
+        f"finite. {reason}",
+        remark=reason,
+    )
 
 
 def _judge_gray(answer: Any) -> None:
@@ -175,8 +185,12 @@ FunctionTask(
     reference=_loss,
     slips=_slips,
     read=single,
-    cases=[Case("With B = 4 and D = 6, ", _FIRST), Case("With B = 7 and D = 3, ", _SECOND)],
-    further=[_judge_saturation, _judge_gray],
+    cases=[
+        Case("With B = 4 and D = 6, ", _FIRST),
+        Case("With B = 7 and D = 3, ", _SECOND),
+        _saturated(),
+    ],
+    further=[_judge_gray],
     gradients_by=("logits", "mean", "log_var"),
     gradient_atol=1e-6,
     praise="Summed over pixels and dimensions, averaged over the batch, and it refuses what a "
