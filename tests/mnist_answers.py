@@ -438,6 +438,10 @@ WRONG = {
         (loss_with(combine=lambda r, k: (r + k).sum()), "the sum over the batch"),
         (loss_with(lambda a, x: bce(a.sigmoid(), x)), "applied twice"),
         (lambda a, x, m, v: loss_closed(a, x, m, F.softplus(v)), "through a softplus"),
+        (
+            lambda a, x, m, v: loss_closed(a, x, m, v / 2) - v.sum(1).mean() / 4,
+            "in place of the var",
+        ),
         (lambda a, x, m, v: loss_closed(a, x, m, 2 * v), "as the standard deviation"),
         (lambda a, x, m, v: loss_closed(a, x, m, v) + v.sum(1).mean() / 2, "logarithm is missing"),
         (loss_with(clamped_probability), "For logits of 100 and more", "exactly 0 or 1"),

@@ -51,7 +51,7 @@ class Case:
         expected: the right value. None: the task's reference gives it.
         rtol, atol: the tolerances of `compare`.
         remark: what to add where no slip fits.
-        near: what to add then if the result is less than 5 percent off.
+        near: what to add then if the result is less than 2 percent off.
         not_finite: what to say if the result is not finite, where the right one is.
         far_off: what to say if it is off by more than 100.
         slips: what else may come out here alone.
@@ -211,7 +211,7 @@ class FunctionTask:
         if self.difference is not None:
             raise NotYet(self.difference(case, result[0], right[0]))
         remark = case.remark
-        if case.near and off(result, right, Case("", {}, rtol=0.05, atol=0.0)) <= 1:
+        if case.near and off(result, right, Case("", {}, rtol=0.02, atol=0.0)) <= 1:
             remark = f"{remark} {case.near}".strip()
         for name, part, expected in zip(self.parts, result, right, strict=True):
             compare(

@@ -65,14 +65,18 @@ def _elbo_slips(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var:
         "You took `noise_var` as a standard deviation and squared it. It is the variance.": _elbo(
             x, mean, var, weight, noise_var**2
         ),
-        "In the spread of z under q the weight does not enter as it is: a variance scales with "
-        "its square.": right + spread - weight * var / (2 * noise_var),
+        "In the spread of z under q the weight does not enter as it is, or is missing: a variance "
+        "scales with its square.": [
+            right + spread - factor * var / (2 * noise_var) for factor in (weight, 1)
+        ],
         "You forgot the one half in front of the KL divergence.": right - kl,
         "You subtracted the KL divergence to the posterior. In the ELBO it is the one to the "
         "prior, N(0, 1).": fit - kl_divergence(Normal(mean, var.sqrt()), posterior),
         "You forgot the one half in front of the squared error.": right + fit - constant,
         "In the KL divergence the logarithm is missing. Without it nothing keeps q from shrinking "
         "to a point.": right - 0.5 * var.log(),
+        "In the KL divergence the logarithm has the wrong sign: a narrow q costs more.": right
+        - var.log(),
         "In the KL divergence the 1 is missing. It makes the divergence of q to itself zero.": right
         - 0.5,
         "You took the expectation of log p(x | z) under the prior. In the ELBO z comes from q.": [
@@ -157,6 +161,9 @@ def _best_slips(x: Tensor, weight: Tensor, noise_var: Tensor) -> Slips:
         f"Y{_NO_PRIOR}": (x / weight, noise_var / weight**2),
         "These are the numbers of the example; the function must work for any x, weight and "
         "noise_var.": (0 * x + 10 / 7, 0 * x + 3 / 7),
+        "You took `noise_var` as a standard deviation and squared it. It is the variance.": _best(
+            x, weight, noise_var**2
+        ),
         "The two are in the wrong order: return the mean first, then the variance.": (var, mean),
         **{hint: (wrong, None) for hint, wrong in means.items()},
         **{hint: (None, wrong) for hint, wrong in variances.items()},
