@@ -7,6 +7,7 @@ learner would write them, with a part of their hint (`WRONG`).
 import math
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 
 import elbo_answers
 import mnist_answers
@@ -69,6 +70,23 @@ def test_every_exercise_has_right_answers_in_other_styles():
 def test_every_exercise_is_found_by_its_number():
     for key, exercise in EXERCISES.items():
         assert _registry.find(exercise.number).key == key
+
+
+def test_the_example_for_authors_is_an_exercise(monkeypatch):
+    monkeypatch.setattr(_registry, "_exercises", dict(_registry._exercises))
+    text = Path("CONTRIBUTING.md").read_text(encoding="utf-8")
+    exec(text[text.index("import torch\nfrom") :].partition("```")[0], {})
+    key = "elbo.entropy"
+    entropy = lambda log_var: (log_var + math.log(2 * math.pi * math.e)).sum(-1) / 2  # noqa: E731
+    assert judge(key, entropy).message == "The mean does not enter."
+    for wrong, hint in {
+        lambda v: entropy(v) / 3: "You averaged over the dimensions",
+        lambda v: entropy(2 * v): "You took `log_var` for",
+        lambda v: -entropy(v): "The sign is wrong",
+        lambda v: entropy(v.abs()): "With negative log-variances",
+        lambda v: entropy(v).detach(): "no gradient",
+    }.items():
+        assert hint in judge(key, wrong).message
 
 
 @pytest.mark.parametrize("chapter", _registry.chapters())
