@@ -79,6 +79,13 @@ class Case:
         self.slips = slips or {}
         self.arguments = dict(arguments)
 
+    @classmethod
+    def at(cls, point: Mapping[str, float], **options: Any) -> "Case":
+        """Return a case of single numbers in float64, named as a point: "At x = 1.7, "."""
+        setting = "At " + ", ".join(f"{name} = {value:g}" for name, value in point.items()) + ", "
+        numbers = {name: torch.tensor(v, dtype=torch.float64) for name, v in point.items()}
+        return cls(setting, numbers, **options)
+
     def double(self) -> dict[str, Any]:
         """Return the arguments, numbers in float64."""
         return {

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from companion.checks.authoring import Case, FunctionTask, NotYet, Slips, several, uniform
 
-_PARTS = ("Your first result", "Your second result")
+_PARTS = ("The tensor of variances", "The log-likelihood")
 
 
 def _likelihood(x: Tensor, output: Tensor, var: Tensor) -> Tensor:
