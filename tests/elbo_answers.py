@@ -1,10 +1,11 @@
-"""Answers to the exercises of chapter 1, right ones written in several ways, and integrals.
+"""Answers to the exercises of chapter 1: right ones in several styles, wrong ones, and integrals.
 
 The integrals use no closed form: they are sums over a fine grid of z.
 """
 
 import math
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -40,6 +41,14 @@ def grid_log_joint(x, weight, noise_var):
     return normal(0.0, 1.0).log_prob(GRID) + likelihood.log_prob(double(x))
 
 
+def kl_by_integral():
+    q, p = normal(1.0, 2.0).log_prob(GRID), normal(0.0, 1.0).log_prob(GRID)
+    return integrate(q.exp() * (q - p))
+
+
+# --- 1.2 -----------------------------------------------------------------------------------
+
+
 def kl_closed(mean_q, log_var_q, mean_p, log_var_p):
     square = (mean_q - mean_p) ** 2
     terms = log_var_p - log_var_q + (log_var_q.exp() + square) / log_var_p.exp() - 1
@@ -58,62 +67,22 @@ def kl_in_a_loop(mean_q, log_var_q, mean_p, log_var_p):
     return torch.stack(rows)
 
 
-def kl_in_float64(*arguments):
-    return kl_closed(*[argument.double() for argument in arguments])
-
-
 class KlModule(nn.Module):
     def forward(self, mean_q, log_var_q, mean_p, log_var_p):
         return kl_closed(mean_q, log_var_q, mean_p, log_var_p)
 
 
-def kl_stub(mean_q, log_var_q, mean_p, log_var_p):
-    return ...
+def kl_with_std(a, b, c, d):
+    """A learner who thinks in standard deviations and never squares them."""
+    q, p = (b / 2).exp(), (d / 2).exp()
+    return 0.5 * (p.log() - q.log() + (q + (a - c) ** 2) / p - 1).sum(-1)
 
 
-def kl_stub_raising(mean_q, log_var_q, mean_p, log_var_p):
-    raise NotImplementedError
+def kl_in_numpy(*arguments):
+    return torch.from_numpy(kl_closed(*(torch.from_numpy(a.numpy()) for a in arguments)).numpy())
 
 
-def kl_with(log_weight=1.0, one=1.0, use=torch.exp, reduce=lambda each: each.sum(-1), half=0.5):
-    """A KL with one thing wrong."""
-
-    def kl(mean_q, log_var_q, mean_p, log_var_p):
-        q, p = use(log_var_q), use(log_var_p)
-        log_ratio = log_weight * (log_var_p - log_var_q)
-        return reduce(half * (log_ratio + (q + (mean_q - mean_p) ** 2) / p - one))
-
-    return kl
-
-
-def kl_from_terms(each):
-    """A KL whose dimension is a function of log p/q, q's and p's variance and the shift."""
-
-    def kl(mean_q, log_var_q, mean_p, log_var_p):
-        return each(log_var_p - log_var_q, log_var_q.exp(), log_var_p.exp(), mean_q - mean_p).sum(
-            -1
-        )
-
-    return kl
-
-
-def kl_in_numpy(mean_q, log_var_q, mean_p, log_var_p):
-    arrays = [value.numpy() for value in (mean_q, log_var_q, mean_p, log_var_p)]
-    return kl_closed(*[torch.from_numpy(np.array(array)) for array in arrays])
-
-
-def kl_of_all(mean, log_var):
-    """One number for the whole batch; the KL to N(0, 1)."""
-    return kl_closed(mean, log_var, 0 * mean, 0 * log_var).sum()
-
-
-def kl_to_prior(x, mean, var, weight, noise_var):
-    return kl_divergence(Normal(mean, var.sqrt()), Normal(0 * mean, 0 * mean + 1))
-
-
-def kl_to_posterior(x, mean, var, weight, noise_var):
-    post_mean, post_var = q_closed(x, weight, noise_var)
-    return kl_divergence(Normal(mean, var.sqrt()), Normal(post_mean, post_var.sqrt()))
+# --- 1.3 and 1.4 ---------------------------------------------------------------------------
 
 
 def elbo_closed(x, mean, var, weight, noise_var):
@@ -123,31 +92,20 @@ def elbo_closed(x, mean, var, weight, noise_var):
 
 
 def elbo_from_the_gap(x, mean, var, weight, noise_var):
-    post_var = noise_var / (noise_var + weight**2)
-    post = Normal(weight * x / (noise_var + weight**2), post_var.sqrt())
+    post = Normal(
+        weight * x / (noise_var + weight**2), (noise_var / (noise_var + weight**2)) ** 0.5
+    )
     evidence = Normal(torch.zeros_like(x), (weight**2 + noise_var).sqrt()).log_prob(x)
     return evidence - kl_divergence(Normal(mean, var.sqrt()), post)
 
 
-def elbo_by_integral(*arguments):
-    return grid_elbo(*(float(value) for value in arguments))
+def elbo_by_samples(generator=None):
+    def elbo(x, mean, var, weight, noise_var):
+        q, prior = Normal(mean, var.sqrt()), normal(0.0, 1.0)
+        z = mean + var.sqrt() * torch.randn(100_000, generator=generator() if generator else None)
+        return Normal(weight * z, noise_var.sqrt()).log_prob(x).mean() - kl_divergence(q, prior)
 
-
-def elbo_parts(x, mean, var, weight, noise_var):
-    constant = -0.5 * (2 * math.pi * noise_var).log()
-    error, spread = (x - weight * mean) ** 2 / (2 * noise_var), weight**2 * var / (2 * noise_var)
-    return constant, error, spread, 0.5 * (var + mean**2 - 1 - var.log())
-
-
-def from_parts(combine):
-    return lambda *arguments: combine(*elbo_parts(*arguments))
-
-
-def elbo_noise(x, mean, var, weight, noise_var):
-    """What using noise_var squared changes."""
-    return elbo_closed(x, mean, var, weight, noise_var**2) - elbo_closed(
-        x, mean, var, weight, noise_var
-    )
+    return elbo
 
 
 def q_closed(x, weight, noise_var):
@@ -168,7 +126,8 @@ def q_from_a_grid(x, weight, noise_var):
     return [float(mean), float(integrate(density * (GRID - mean) ** 2))]
 
 
-BETAS = ["a", "b", "c", "d"]
+# --- 1.5 -----------------------------------------------------------------------------------
+
 # Each loss, the variance of the Gaussian it is read as (None: Bernoulli), its batch size.
 LOSSES = {
     "a": (lambda bce, se, kl: bce.mean() + kl.mean(), None, 1),
@@ -200,6 +159,21 @@ def effective_beta_by_autograd(name):
     return ratio[0].item()
 
 
+# --- 1.6 and 1.7 ---------------------------------------------------------------------------
+
+
+def loss_of_the_text(log_likelihood, mean, log_var):
+    std = log_var.exp()
+    kl = 0.5 * (std**2 + mean**2 - 1) - std.log()
+    return log_likelihood - kl.mean(dim=-1)
+
+
+def loss_fixed(log_likelihood, mean, log_var):
+    std = (0.5 * log_var).exp()
+    kl = 0.5 * (std**2 + mean**2 - 1) - std.log()
+    return kl.sum(dim=-1) - log_likelihood
+
+
 def bound_by_torch(log_w):
     return torch.logsumexp(log_w, dim=0) - math.log(log_w.shape[0])
 
@@ -227,24 +201,136 @@ def shifted(log_w, by):
     return by + (log_w - by).exp().mean(0).log()
 
 
-def loss_stub(log_likelihood, mean, log_var):
-    std = log_var.exp()
-    kl = 0.5 * (std**2 + mean**2 - 1) - std.log()
-    return log_likelihood - kl.mean(dim=-1)
+def shifted_by_row(row):
+    return lambda log_w: shifted(log_w, log_w[row if len(log_w) > 1 else 0])
 
 
-def loss_fixed(log_likelihood, mean, log_var):
-    std = (0.5 * log_var).exp()
-    kl = 0.5 * (std**2 + mean**2 - 1) - std.log()
-    return kl.sum(dim=-1) - log_likelihood
+FIXED_ROW = "not by the mean, the first or the last"
+HIDDEN = "A small number added, or a clamp, hides the infinity but not the error."
 
+RIGHT = {
+    "elbo.kl_by_hand": [
+        kl_by_integral(),
+        2 - math.log(2),
+        1.306,
+        np.float32(1.307),
+        Fraction(131, 100),
+        torch.tensor([1.307], requires_grad=True),
+    ],
+    "elbo.kl": [
+        kl_closed,
+        kl_by_torch,
+        kl_in_a_loop,
+        lambda *a: kl_closed(*[v.double() for v in a]),
+        KlModule(),
+    ],
+    "elbo.linear_gaussian": [
+        lambda *a: grid_elbo(*(float(value) for value in a)),
+        elbo_from_the_gap,
+        lambda *a: float(elbo_closed(*a)),
+        lambda *a: [elbo_closed(*a)],
+    ],
+    "elbo.optimal_q": [q_from_a_grid, q_by_completing_the_square, q_closed],
+    "elbo.effective_beta": [{letter: effective_beta_by_autograd(letter) for letter in "abcd"}],
+    "elbo.fix_the_loss": [
+        loss_fixed,
+        lambda ll, m, v: kl_divergence(Normal(m, v.exp().sqrt()), Normal(0.0, 1.0)).sum(-1) - ll,
+    ],
+    "elbo.iw_bound": [bound_by_torch, bound_by_shifting, bound_by_softplus],
+}
 
-def loss_with(sign=(-1, 1), use=0.5, reduce=torch.Tensor.sum):
-    """The stub with only some of its faults repaired."""
-
-    def loss(log_likelihood, mean, log_var):
-        std = (use * log_var).exp()
-        kl = 0.5 * (std**2 + mean**2 - 1) - std.log()
-        return sign[0] * log_likelihood + sign[1] * reduce(kl, -1)
-
-    return loss
+# Written as a learner would, not taken from the check: each with a part of its hint.
+WRONG = {
+    "elbo.kl_by_hand": [
+        (-0.4, "A KL divergence is never negative."),
+        (1.3, "two decimals"),
+        (1.32, "Close, but not a rounding"),
+        (17.0, "expand the squares"),
+        ("1.307", "without quotes"),
+        (lambda: 1.307, "a function"),
+    ],
+    "elbo.kl": [
+        (lambda *a: kl_closed(*a) / a[0].shape[-1], "averaged the KL over the latent dimensions"),
+        (lambda a, b, c, d: kl_closed(c, d, a, b), "KL(p || q)"),
+        (lambda a, b, c, d: kl_closed(a, 2 * b, c, 2 * d), "It is the variance already"),
+        (lambda a, b, c, d: kl_closed(a, b.log(), c, d.log()), "as if it were the variance"),
+        (kl_with_std, "the standard deviation where the formula wants the variance"),
+        (
+            lambda a, b, c, d: 0.5 * ((b.exp() + (a - c) ** 2) / d.exp() - 1).sum(-1),
+            "left out the logarithm",
+        ),
+        (
+            lambda a, b, c, d: (0.5 * (d - b) + (b.exp() + (a - c) ** 2) / d.exp() - 1).sum(-1),
+            "yours only a part",
+        ),
+        (lambda a, b, c, d: kl_closed(a, b.abs(), c, d.abs()), "negative log-variances"),
+        (lambda a, b, c, d: kl_closed(a, b.detach(), c, d), "Is there a `.detach()`"),
+        (torch.no_grad()(kl_closed), "no gradient"),
+        (kl_in_numpy, "a step is NumPy's or math's"),
+        (lambda *a: kl_closed(*a)[:, None] + 0 * kl_closed(*a), "(4, 4); it should be (4,). Sh"),
+        (lambda *a: 3 * kl_closed(*a), "3 times"),
+        (lambda *a: kl_closed(*a) + 0.25, "same amount, +0.25"),
+        (lambda *a: kl_closed(*a).round().int(), "whole numbers"),
+        (lambda *a: kl_closed(*[v.bfloat16() for v in a]), "too coarse"),
+        (lambda *a: kl_closed(*a) > 0, "real numbers"),
+        (lambda *a: kl_closed(*a).tolist(), "no gradient passes"),
+    ],
+    "elbo.linear_gaussian": [
+        (
+            lambda x, m, v, w, s: elbo_closed(x, m, v, w, s) + w**2 * v / 2 / s,
+            "Compare the numbers 9 and 11 in the text",
+        ),
+        (
+            lambda x, m, v, w, s: elbo_closed(x, m, v, w, s) - math.log(v) / 2,
+            "the logarithm is missing",
+        ),
+        (elbo_by_samples(), "so it gives another number each time"),
+        (elbo_by_samples(lambda: torch.manual_seed(0)), "so it gives another number each time"),
+        (
+            elbo_by_samples(lambda: torch.Generator().manual_seed(0)),
+            "an average over samples would be",
+        ),
+        (
+            lambda *a: elbo_closed(*a) + 0.1,
+            "There E_q[log p(x | z)] is ",
+            "Which of your two terms differs?",
+        ),
+    ],
+    "elbo.optimal_q": [
+        (lambda x, w, s: (x / w, s / (s + w**2)), "Your mean is x / weight"),
+        (lambda x, w, s: (x / w, s / w**2), "You left out the prior"),
+        (lambda x, w, s: x, "Return 2 results, in this order: the mean, the variance."),
+        (lambda x, w, s: (..., s / (s + w**2)), "still the placeholder"),
+        (lambda x, w, s: (q_closed(x, w, s)[0], 0.1), "the variance is", "The mean is right."),
+    ],
+    "elbo.fix_the_loss": [
+        (
+            lambda *a: -loss_of_the_text(*a),
+            "2 faults left",
+            "how the dimensions are reduced",
+            "what `exp(log_var)` is",
+        ),
+        (
+            lambda ll, m, v: loss_fixed(0 * ll, m, v)[:, None] - ll,
+            "Shapes (4, 1) and (4,) together make (4, 4)",
+        ),
+        (lambda ll, m, v: loss_fixed(ll.detach(), m, v), "with respect to `log_likelihood`"),
+        (lambda ll, m, v: loss_fixed(ll, m, v.abs()), "differs"),
+    ],
+    "elbo.iw_bound": [
+        (bound_in_decimals, "no gradient"),  # its values are right
+        (lambda log_w: log_w.mean(0), "the ELBO again"),
+        (lambda log_w: log_w.exp().mean(0).log(), "near -2000"),
+        (lambda log_w: shifted(log_w, log_w.mean(0)), FIXED_ROW),
+        (lambda log_w: shifted(log_w, log_w.max()), "all by the same"),
+        (lambda log_w: shifted(log_w, log_w.clamp(max=0)[0]), "near +2000"),
+        (lambda log_w: shifted(log_w, log_w.median(0).values), FIXED_ROW),
+        (lambda log_w: log_w.max(dim=0), "gives values and positions; take `.values`."),
+        (lambda log_w: bound_by_torch(log_w).detach() + 0 * log_w.sum(0), "the gradient differs"),
+        *((shifted_by_row(row), FIXED_ROW) for row in range(-6, 6)),
+        (lambda log_w: (log_w.exp().mean(0) + 1e-30).log(), "near -2000 the result is far off"),
+        (lambda log_w: (log_w.exp().mean(0) + 1e-8).log(), HIDDEN),
+        (lambda log_w: log_w.exp().mean(0).clamp(min=1e-8).log(), HIDDEN),
+        (lambda log_w: bound_by_torch(log_w.clamp(-80, 80)), HIDDEN),
+    ],
+}

@@ -13,22 +13,33 @@ as one function of the arguments that returns them all, so that terms are comput
         gradients_by=("x",), praise="It even works for negative numbers.",
     )
 
+A function that returns several results has `parts`, their names. Its reference then returns a
+tuple, and so does each slip; None in a slip stands for any value of that part.
+
 `tests/test_tasks.py` holds all of them to the same: the reference passes, the stub is not
 attempted, each slip gets its own hint, no two slips give the same numbers, and NaN and another
 shape are refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from companion.checks._call import DETACHED, call, gradients
-from companion.checks._compare import Hints, as_tensor, compare, number
+from companion.checks._call import DETACHED, call, gradients, is_blank
+from companion.checks._compare import as_tensor, compare, distance, nearest, number, require_no_nan
 from companion.checks._registry import Exercise, NotYet, register
 
-Reference = Callable[..., Tensor]
+Parts = tuple[Tensor, ...]
+Slips = Mapping[str, Any]  # for each hint the wrong value, a tensor or a tuple, or a list of them
+
+RANDOM = (
+    "Your function draws random numbers: two calls with the same arguments need not agree. "
+    "Nothing random is asked for here."
+)
 
 
 class Case:
@@ -40,6 +51,7 @@ class Case:
         expected: the right value. None: the task's reference gives it.
         rtol, atol: the tolerances of `compare`.
         remark: what to add where no slip fits.
+        near: what to add then if the result is less than 2 percent off.
         not_finite: what to say if the result is not finite, where the right one is.
         far_off: what to say if it is off by more than 100.
         slips: what else may come out here alone.
@@ -50,21 +62,29 @@ class Case:
         setting: str,
         arguments: Mapping[str, Any],
         *,
-        expected: Tensor | None = None,
+        expected: Any = None,
         rtol: float = 1e-5,
         atol: float = 1e-4,
         remark: str = "",
+        near: str = "",
         not_finite: str = "",
         far_off: str = "",
-        slips: Hints | None = None,
+        slips: Slips | None = None,
     ) -> None:
         self.setting = setting
         self.expected = expected
         self.rtol, self.atol = rtol, atol
-        self.remark = remark
+        self.remark, self.near = remark, near
         self.not_finite, self.far_off = not_finite, far_off
         self.slips = slips or {}
         self.arguments = dict(arguments)
+
+    @classmethod
+    def at(cls, point: Mapping[str, float], **options: Any) -> "Case":
+        """Return a case of single numbers in float64, named as a point: "At x = 1.7, "."""
+        setting = "At " + ", ".join(f"{name} = {value:g}" for name, value in point.items()) + ", "
+        numbers = {name: torch.tensor(v, dtype=torch.float64) for name, v in point.items()}
+        return cls(setting, numbers, **options)
 
     def double(self) -> dict[str, Any]:
         """Return the arguments, numbers in float64."""
@@ -82,11 +102,15 @@ class FunctionTask:
         reference: the right function; it is called in float64, by name.
         slips: what the known misconceptions make of the first case; called like the reference.
         cases: where the answer is tried, the general one first.
+        parts: the names of the results, "The mean" and "The variance", if there are several.
+        each_row: the arguments are columns, and the answer gets one row of numbers at a time.
+        read: makes a tensor of what the answer returns (or a tuple of them, of several parts).
         gradients_by: names of arguments by which its gradient is compared, in the first case.
         gradient_remark: what to add where a gradient differs.
         gradient_atol: absolute tolerance of gradients.
-        read: makes a tensor of what the answer returns.
         further: further judges, each called with the answer; they leave through `NotYet`.
+        difference: what to say if no slip fits; called with the case, the result and the right one.
+        random: what to say if the answer draws random numbers.
         praise: the closing remark of a right answer.
     """
 
@@ -97,53 +121,120 @@ class FunctionTask:
         title: str,
         number: str,
         answer: str,
-        reference: Reference,
-        slips: Callable[..., Hints],
+        reference: Callable[..., Any],
+        slips: Callable[..., Slips],
         cases: Sequence[Case],
+        parts: Sequence[str] = ("Your result",),
+        each_row: bool = False,
+        read: Callable[[Any], Any] | None = None,
         gradients_by: Sequence[str] = (),
         gradient_remark: str = DETACHED,
         gradient_atol: float = 1e-4,
-        read: Callable[[object], Tensor] = as_tensor,
-        further: Sequence[Callable[[object], None]] = (),
+        further: Sequence[Callable[[Any], None]] = (),
+        difference: Callable[[Case, Tensor, Tensor], str] | None = None,
+        random: str = RANDOM,
         praise: str = "",
     ) -> None:
         self.key = key
         self.reference, self.slips, self.cases = reference, slips, list(cases)
+        self.parts, self.each_row = tuple(parts), each_row
+        self.read: Callable[[Any], Any] = read or (
+            as_tensor if len(self.parts) == 1 else lambda result: several(result, self.parts)
+        )
         self.gradients_by, self.gradient_remark = list(gradients_by), gradient_remark
-        self.gradient_atol, self.read = gradient_atol, read
-        self.further, self.praise = list(further), praise
+        self.gradient_atol, self.further = gradient_atol, list(further)
+        self.difference, self.random, self.praise = difference, random, praise
         register(Exercise(key, f"{number} {title}", self.judge, number, answer, self))
 
-    def judge(self, answer: object) -> str:
+    def judge(self, answer: object, reference: Callable[..., Any] | None = None) -> str:
         """Return the closing remark for a right answer; raise NotYet for another."""
-        self.judge_case(answer, self.cases[0], self.slips(**self.cases[0].double()))
-        for case in self.cases[1:]:
-            self.judge_case(answer, case)
-        for judge in self.further:
-            judge(answer)
+        reference = reference or self.reference
+        for case in self.cases:
+            self.judge_case(answer, case, reference)
+        self.judge_further(answer)
         if self.gradients_by:
-            self._judge_gradients(answer, self.cases[0])
+            self._judge_gradients(answer, self.cases[0], reference)
         return self.praise
 
-    def expected(self, case: Case) -> Tensor:
-        """Return the right value of a case."""
-        return self.reference(**case.double()) if case.expected is None else case.expected
+    @cached_property
+    def _slips_of_first(self) -> Slips:
+        return self.slips(**self.cases[0].double())
 
-    def judge_case(self, answer: object, case: Case, slips: Hints | None = None) -> None:
+    def judge_further(self, answer: object) -> None:
+        """Ask the further judges."""
+        for judge in self.further:
+            judge(answer)
+
+    def ask(self, answer: object, case: Case) -> Parts:
+        """Return the answer's results in a case, one tensor for each part."""
+        if not self.each_row:
+            return as_parts(self.read(call(answer, **case.arguments)))
+        names, columns = list(case.arguments), [v.tolist() for v in case.arguments.values()]
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+        values = [number(call(answer, **row), "Your result") for row in rows]
+        return (torch.tensor(values, dtype=torch.float64),)
+
+    def expected(self, case: Case, reference: Callable[..., Any] | None = None) -> Parts:
+        """Return the right values of a case."""
+        if case.expected is not None:
+            return as_parts(case.expected)
+        return as_parts((reference or self.reference)(**case.double()))
+
+    def judge_case(
+        self, answer: object, case: Case, reference: Callable[..., Any] | None = None
+    ) -> None:
         """Raise NotYet unless the answer is right in one case."""
-        result, expected = self.read(call(answer, **case.arguments)), self.expected(case)
-        _require_moderate(result, expected, case)
-        compare(
-            result,
-            expected,
-            {**(slips or {}), **case.slips},
-            setting=case.setting,
-            rtol=case.rtol,
-            atol=case.atol,
-            remark=case.remark,
-        )
+        result, right = self.ask(answer, case), self.expected(case, reference)
+        if off(result, right, case) <= 1:
+            return
+        _require_moderate(result, right, case)
+        for name, part in zip(self.parts, result, strict=True):
+            require_no_nan(part, name, case.setting)
+        general = self._slips_of_first if case is self.cases[0] else {}
+        table = {**general, **case.slips}
+        for loose in (False, True):  # a slip of all parts goes before one of some
+            hint = nearest(
+                {
+                    hint: [off(result, w, case) for w in wrongs(wrong) if _is_loose(w) == loose]
+                    for hint, wrong in table.items()
+                }
+            )
+            if hint:
+                raise NotYet(hint)
+        self._require_no_draws(answer, case, result)
+        self._tell(result, right, case)
 
-    def _judge_gradients(self, answer: Any, case: Case) -> None:
+    def _require_no_draws(self, answer: object, case: Case, first: Parts) -> None:
+        """Raise NotYet if the answer uses random numbers, also with a seed of its own."""
+        torch.manual_seed(20)  # the caller's state is put back afterwards
+        before = torch.get_rng_state()
+        again = self.ask(answer, case)
+        same = all(map(torch.equal, first, again))
+        if not same or not torch.equal(before, torch.get_rng_state()):
+            raise NotYet(self.random)
+
+    def _tell(self, result: Parts, right: Parts, case: Case) -> None:
+        """Raise NotYet with the first part that differs; the others are right as far as it goes."""
+        if self.difference is not None:
+            raise NotYet(self.difference(case, result[0], right[0]))
+        remark = case.remark
+        if case.near and off(result, right, Case("", {}, rtol=0.02, atol=0.0)) <= 1:
+            remark = f"{remark} {case.near}".strip()
+        for name, part, expected in zip(self.parts, result, right, strict=True):
+            compare(
+                part,
+                expected,
+                what=name,
+                setting=case.setting,
+                rtol=case.rtol,
+                atol=case.atol,
+                remark=remark,
+            )
+            remark = f"{remark} {name} is right.".strip()
+
+    def _judge_gradients(
+        self, answer: Any, case: Case, reference: Callable[..., Any] | None = None
+    ) -> None:
         fixed = {n: v for n, v in case.arguments.items() if n not in self.gradients_by}
         moved = {n: case.arguments[n] for n in self.gradients_by}
 
@@ -152,7 +243,8 @@ class FunctionTask:
             return answer(*(given[name] for name in case.arguments))
 
         def of_reference(*values: Tensor) -> Tensor:
-            return self.reference(**case.double() | dict(zip(moved, values, strict=True)))
+            given = case.double() | dict(zip(moved, values, strict=True))
+            return (reference or self.reference)(**given)
 
         found = gradients(of_answer, **moved)
         wanted = gradients(of_reference, **{n: v.double() for n, v in moved.items()})
@@ -162,68 +254,53 @@ class FunctionTask:
             compare(found[name], wanted[name], what=what, remark=remark, atol=atol)
 
 
-def _require_moderate(result: Tensor, expected: Tensor, case: Case) -> None:
-    if result.shape != expected.shape:
-        return  # the comparison says so
-    if case.not_finite and not torch.isfinite(result).all():
-        raise NotYet(case.not_finite)
-    if case.far_off and (result - expected).abs().max() > 100:
-        raise NotYet(case.far_off)
+def as_parts(value: Any) -> Any:
+    """Return a tuple of parts; a single tensor is the only one."""
+    return value if isinstance(value, tuple) else (value,)
 
 
-def single(result: object) -> Tensor:
+def wrongs(wrong: Any) -> list[Any]:
+    """Return the wrong values of a slip, each a tuple of parts."""
+    return [as_parts(each) for each in (wrong if isinstance(wrong, list) else [wrong])]
+
+
+def _is_loose(wrong: Sequence[Tensor | None]) -> bool:
+    return any(part is None for part in wrong)
+
+
+def off(result: Parts, other: Sequence[Tensor | None], case: Case) -> float:
+    """Return how far a result is from another, 1 at the tolerance; None equals everything."""
+    pairs = zip(result, other, strict=True)
+    return max(0.0 if b is None else distance(a, b, case.rtol, case.atol) for a, b in pairs)
+
+
+def several(result: Any, names: Sequence[str]) -> Parts:
+    """Return the parts of a result, each a tensor, a single number without axes.
+
+    Raises:
+        NotYet: if they are not as many as the names, or some are still placeholders.
+    """
+    what = ", ".join(name[0].lower() + name[1:] for name in names)
+    if isinstance(result, (Tensor, np.ndarray)) and result.ndim and len(result) == len(names):
+        result = list(result)
+    if isinstance(result, (tuple, list)) and any(is_blank(part) for part in result):
+        raise NotYet("One of the results is still the placeholder `...`.")
+    if not isinstance(result, (tuple, list)) or len(result) != len(names):
+        raise NotYet(f"Return {len(names)} results, in this order: {what}.")
+    return tuple(single(part, name) for part, name in zip(result, names, strict=True))
+
+
+def single(result: object, what: str = "Your result") -> Tensor:
     """Return a tensor of one number without axes; any other tensor as it is."""
-    tensor = as_tensor(result)
+    tensor = as_tensor(result, what)
     return tensor.reshape(()) if tensor.numel() == 1 else tensor
 
 
-class NumberTask:
-    """An exercise that asks for one number, worked out on paper.
-
-    Args:
-        key, number, title: as of `exercise`.
-        value: the right number.
-        within: how far a coarse rounding may be from it.
-        slips: for each hint the wrong number, or several.
-        slip_within: how far from a slip an answer still counts as that slip.
-        rules: for what is neither: pairs of a test of the number and the hint if it holds.
-        otherwise: the last hint; `{value}` is the learner's number.
-        praise: the closing remark of a right answer.
-    """
-
-    def __init__(
-        self,
-        key: str,
-        *,
-        title: str,
-        number: str,
-        value: float,
-        within: float,
-        slips: Mapping[str, float | Sequence[float]],
-        slip_within: float,
-        rules: Sequence[tuple[Callable[[float], bool], str]] = (),
-        otherwise: str,
-        praise: str,
-    ) -> None:
-        self.key, self.value, self.within = key, value, within
-        self.slips = {
-            hint: [wrong] if isinstance(wrong, (int, float)) else list(wrong)
-            for hint, wrong in slips.items()
-        }
-        self.slip_within, self.rules, self.otherwise = slip_within, list(rules), otherwise
-        self.praise = praise
-        register(Exercise(key, f"{number} {title}", self.judge, number, "answer", self))
-
-    def judge(self, answer: object) -> str:
-        """Return the closing remark for a right answer; raise NotYet for another."""
-        given = number(answer)
-        if abs(given - self.value) < self.within:
-            return self.praise
-        off = {hint: min(abs(given - w) for w in wrong) for hint, wrong in self.slips.items()}
-        hint = min(off, key=lambda each: off[each])
-        if off[hint] < self.slip_within:
-            raise NotYet(hint)
-        for holds, rule in self.rules:
-            if holds(given):
-                raise NotYet(rule)
-        raise NotYet(self.otherwise.format(value=f"{given:.6g}"))
+def _require_moderate(result: Parts, expected: Parts, case: Case) -> None:
+    for part, right in zip(result, expected, strict=True):
+        if part.shape != right.shape:
+            continue  # the comparison says so
+        if case.not_finite and not torch.isfinite(part).all():
+            raise NotYet(case.not_finite)
+        if case.far_off and (part - right).abs().max() > 100:
+            raise NotYet(case.far_off)

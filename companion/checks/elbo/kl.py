@@ -1,12 +1,15 @@
 """Checks of the Gaussian KL divergence, by hand and in code."""
 
 import math
+from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
 
-from companion.checks.authoring import Case, FunctionTask, Hints, NumberTask, uniform
+from companion.checks.authoring import Case, FunctionTask, NumberTask, Slips, uniform
 
 _BY_HAND = 0.5 * (4 + 1 - 1 - math.log(4))
 _BY_HAND_SLIPS = {
@@ -54,78 +57,86 @@ NumberTask(
 
 
 def _kl_terms(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
-    """Return the three terms of twice the KL, plus one: logarithm, ratio, mean; (3, B, D)."""
-    var_q, var_p = log_var_q.exp(), log_var_p.exp()
-    return torch.stack([log_var_p - log_var_q, var_q / var_p, (mean_q - mean_p) ** 2 / var_p])
+    """Return the terms of twice the KL: logarithm, ratio, mean and -1; (4, B, D)."""
+    square = (mean_q - mean_p) ** 2 / log_var_p.exp()
+    log_ratio = log_var_p - log_var_q
+    return torch.stack([log_ratio, (-log_ratio).exp(), square, -torch.ones_like(square)])
 
 
-def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
+def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Slips:
     """Return what comes out when log_var is mistaken for something else."""
-    square = (mean_q - mean_p) ** 2
-    var_q, var_p, log_ratio = log_var_q.exp(), log_var_p.exp(), log_var_p - log_var_q
+    log_ratio, square = log_var_p - log_var_q, (mean_q - mean_p) ** 2
 
     def kl(log_term: Tensor, q: Tensor, p: Tensor) -> Tensor:
         return 0.5 * (log_term + (q + square) / p - 1).sum(-1)
 
+    soft = F.softplus(log_var_q), F.softplus(log_var_p)
+    squares, halves = [[(c * v).exp() for v in (log_var_q, log_var_p)] for c in (2, 0.5)]
+    log_of_ratio = (log_var_p / log_var_q).log()
     return {
-        "You used `exp(log_var)` as the standard deviation. It is the variance already: "
-        "don't square it, or use `exp(log_var / 2)` for the standard deviation.": [
-            kl(2 * log_ratio, var_q**2, var_p**2),
-            kl(log_ratio, var_q**2, var_p**2),
+        "You took `exp(log_var)` for the standard deviation. It is the variance already.": [
+            kl(2 * log_ratio, *squares),
+            kl(log_ratio, *squares),
         ],
-        "You used `log_var` as if it were the variance. It is the variance's logarithm: take "
-        "`exp(log_var)` first.": [
-            kl((log_var_p / log_var_q).log(), log_var_q, log_var_p),
+        "You used `log_var` as if it were the variance. It is the variance's logarithm.": [
+            kl(log_of_ratio, log_var_q, log_var_p),
             kl(log_ratio, log_var_q, log_var_p),
         ],
-        "You used `log_var` as if it were the standard deviation. That is `exp(log_var / 2)`.": kl(
-            2 * (log_var_p / log_var_q).log(), log_var_q**2, log_var_p**2
-        ),
-        "You used the standard deviation, `exp(log_var / 2)`, where the formula wants the "
-        "variance.": kl(log_ratio, (log_var_q / 2).exp(), (log_var_p / 2).exp()),
+        "You used `log_var` as if it were the standard deviation. It is the logarithm of its "
+        "square.": kl(2 * log_of_ratio, log_var_q**2, log_var_p**2),
+        "You used the standard deviation where the formula wants the variance.": [
+            kl(log_ratio, *halves),
+            kl(log_ratio / 2, *halves),
+        ],
+        "You used a softplus. The variance is the exponential of `log_var`.": [
+            kl(log_ratio, *soft),
+            kl((soft[1] / soft[0]).log(), *soft),
+        ],
     }
 
 
-def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
+def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Slips:
     """Return what comes out when the terms are put together wrongly."""
-    log_ratio, ratio, mahalanobis = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
-    var_q, var_p, shift = log_var_q.exp(), log_var_p.exp(), mean_q - mean_p
-    right = 0.5 * (log_ratio + ratio + mahalanobis - 1)
-    halved = [  # the terms that the one half does not reach
-        (ratio, mahalanobis, -1),
-        (mahalanobis, -1),
-        (-1,),
-        (log_ratio,),
-        (ratio,),
-        (mahalanobis,),
-        (ratio, mahalanobis),
-        (log_ratio, ratio),
-        (log_ratio, -1),
-    ]
-    partly: list[Tensor] = [(right + 0.5 * sum(terms)).sum(-1) for terms in halved]
-    return {
+    terms = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
+    log_ratio, ratio, square, _ = terms
+    each, var_p, shift = 0.5 * terms.sum(0), log_var_p.exp(), mean_q - mean_p
+    subsets = [subset for size in (1, 2, 3) for subset in combinations(terms, size)]
+    changed: dict[str, Any] = {
         "You did not divide q's variance by p's. Is a pair of parentheses missing?": (
-            right + 0.5 * (var_q - ratio)
-        ).sum(-1),
+            log_var_q.exp() - ratio
+        ),
         "The one half multiplies the whole sum, yours only a part of it. Is a pair of "
-        "parentheses missing?": partly,
+        "parentheses missing?": [sum(subset) for subset in subsets],
         "The difference of the means enters squared.": [
-            (right + 0.5 * (each / var_p - mahalanobis)).sum(-1) for each in (shift, shift.abs())
+            shift / var_p - square,
+            shift.abs() / var_p - square,
         ],
         "You squared the means and then subtracted. Subtract first, then square.": (
-            right + 0.5 * ((mean_q**2 - mean_p**2) / var_p - mahalanobis)
-        ).sum(-1),
+            (mean_q**2 - mean_p**2) / var_p - square
+        ),
+        "You forgot to divide the squared difference of the means by p's variance.": (
+            shift**2 - square
+        ),
+        "You divided the squared difference of the means by q's variance. It counts in units of "
+        "p's spread.": shift**2 / log_var_q.exp() - square,
+        "The logarithm's ratio is upside down: the narrower q, the larger the divergence.": (
+            -2 * log_ratio
+        ),
+        "You left out the logarithm. Without it a narrow q would cost nothing.": -log_ratio,
+        "You left out the difference of the means.": -square,
+        "You left out the ratio of the variances.": -ratio,
+    }
+    return {
+        hint: [(each + 0.5 * change).sum(-1) for change in (c if isinstance(c, list) else [c])]
+        for hint, c in changed.items()
     }
 
 
-def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Hints:
-    log_ratio, ratio, mahalanobis = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
-    each = 0.5 * (log_ratio + ratio + mahalanobis - 1)
-    right = each.sum(-1)
-    backwards = 0.5 * (_kl_terms(mean_p, log_var_p, mean_q, log_var_q).sum(0) - 1).sum(-1)
-    without_one = 0.5 * (log_ratio + ratio + mahalanobis).sum(-1)
-    undivided = 0.5 * (log_ratio + ratio + (mean_q - mean_p) ** 2 - 1).sum(-1)
-    standard = 0.5 * (log_var_q.exp() + mean_q**2 - 1 - log_var_q).sum(-1)
+def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Slips:
+    arguments = mean_q, log_var_q, mean_p, log_var_p
+    each = 0.5 * _kl_terms(*arguments).sum(0)
+    right, half = each.sum(-1), 0.5 * mean_q.shape[-1]
+    standard = 0.5 * _kl_terms(mean_q, log_var_q, 0 * mean_p, 0 * log_var_p).sum((0, 2))
     return {
         "You averaged the KL over the latent dimensions. Independent dimensions add: take the "
         "sum over the last axis. (The mean divides it by D, a silent beta of 1/D.)": each.mean(-1),
@@ -137,21 +148,15 @@ def _kl_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tens
         "the last axis.": each,
         "You summed over the batch. The latent dimensions are the last axis.": each.sum(0),
         "The sign is wrong: a KL divergence is never negative, yours is never positive.": -right,
-        "You computed KL(p || q). Swap the roles: the expectation is under q, so it is p's "
-        "variance that divides.": backwards,
-        "You forgot to divide the squared difference of the means by p's variance.": undivided,
-        "You forgot the `- 1`: subtract 1 for every latent dimension. Without it the KL "
-        "divergence of q to itself is not zero.": [
-            without_one,
-            without_one - 0.5,
-            without_one - 1,
-        ],
+        "You computed KL(p || q). The expectation is under q: swap the roles.": 0.5
+        * _kl_terms(mean_p, log_var_p, mean_q, log_var_q).sum((0, 2)),
+        "You forgot the 1, which every latent dimension subtracts. Without it the KL divergence of "
+        "q to itself is not zero.": [right + half, right + half - 0.5, right + half - 1],
         "You forgot the factor one half.": 2 * right,
-        "The logarithm's sign is wrong: it is `log_var_p - log_var_q`.": right - log_ratio.sum(-1),
-        "You left out the difference of the means.": right - 0.5 * mahalanobis.sum(-1),
-        "This is the KL to the standard normal. Use `mean_p` and `log_var_p` too.": standard,
-        **_kl_scale_slips(mean_q, log_var_q, mean_p, log_var_p),
-        **_kl_term_slips(mean_q, log_var_q, mean_p, log_var_p),
+        "This is the KL to the standard normal. Here p has a mean and a variance of its "
+        "own.": standard,
+        **_kl_scale_slips(*arguments),
+        **_kl_term_slips(*arguments),
     }
 
 

@@ -6,162 +6,171 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from companion.checks.authoring import (
-    Hints,
-    NotYet,
-    as_tensor,
-    call,
-    compare,
-    exercise,
-    is_blank,
-)
+from companion.checks.authoring import Case, FunctionTask, Slips, single
 
 
-def _gaussian_slips(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise: Tensor) -> Hints:
-    """Return the wrong values of the linear-Gaussian ELBO that we know of."""
-    constant = -0.5 * (2 * torch.pi * noise).log()
-    square, spread = (x - weight * mean) ** 2, weight**2 * var
-    likelihood = constant - (square + spread) / (2 * noise)
-    kl = 0.5 * (var + mean**2 - 1 - var.log())
-    right = likelihood - kl
-    posterior = Normal(weight * x / (weight**2 + noise), (noise / (weight**2 + noise)).sqrt())
-    to_posterior = kl_divergence(Normal(mean, var.sqrt()), posterior)
-    evidence = Normal(torch.zeros_like(x), (weight**2 + noise).sqrt()).log_prob(x)
-    wide_kl = 0.5 * (var**2 + mean**2 - 1 - (var**2).log())
-    wide = constant - (square + weight**2 * var**2) / (2 * noise)
-    rough = -0.5 * (2 * torch.pi * noise**2).log() - (square + spread) / (2 * noise**2)
+def _terms(
+    x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return E_q[log p(x | z)] and KL(q || N(0, 1))."""
+    spread = weight**2 * var / (2 * noise_var)
+    fit = Normal(weight * mean, noise_var.sqrt()).log_prob(x) - spread
+    return fit, kl_divergence(Normal(mean, var.sqrt()), Normal(0 * mean, torch.ones_like(mean)))
+
+
+def _elbo(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var: Tensor) -> Tensor:
+    fit, kl = _terms(x, mean, var, weight, noise_var)
+    return fit - kl
+
+
+def _elbo_slips(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var: Tensor) -> Slips:
+    fit, kl = _terms(x, mean, var, weight, noise_var)
+    right, spread = fit - kl, weight**2 * var / (2 * noise_var)
+    constant = -0.5 * (2 * torch.pi * noise_var).log()
+    total = weight**2 + noise_var
+    posterior = Normal(weight * x / total, (noise_var / total).sqrt())
+    wide, wide_kl = _terms(x, mean, var**2, weight, noise_var)
+    under_prior = _terms(x, 0 * mean, torch.ones_like(var), weight, noise_var)[0]
     return {
-        "You put q's mean into the likelihood and stopped there. z varies under q, "
-        "so the squared error has a second term. Compare the numbers 9 and 11 in the text.": right
-        + spread / (2 * noise),
+        "You put q's mean into the likelihood and stopped there. z varies under q, so the squared "
+        "error has a second term. Compare the numbers 9 and 11 in the text.": right + spread,
         "You left out the likelihood's constant, or a part of it: the logarithm of what stands "
         "in front of the Gaussian's exponential.": [
             right - constant,
-            right - constant - 0.5 * noise.log(),
+            right + 0.5 * noise_var.log(),
             right + 0.5 * math.log(2 * math.pi),
         ],
-        "The KL term has the wrong sign: the ELBO is the expected log-likelihood minus the "
-        "KL divergence.": likelihood + kl,
-        "This is log p(x) itself. The exercise asks for the bound, which depends on q's mean "
-        "and variance.": evidence,
+        "The KL term has the wrong sign: the ELBO is the expected log-likelihood minus the KL "
+        "divergence.": fit + kl,
+        "This is log p(x) itself. The exercise asks for the bound, which depends on q's mean and "
+        "variance.": Normal(0 * x, total.sqrt()).log_prob(x),
         "You took `var` as a standard deviation and squared it. It is the variance.": [
             wide - wide_kl,
             wide - kl,
-            likelihood - wide_kl,
+            fit - wide_kl,
         ],
         "This is -ELBO, a loss to minimize. The ELBO itself is a lower bound of log p(x).": -right,
-        "This is the expected log-likelihood alone. Subtract KL(q || N(0, 1)).": likelihood,
-        "You took `noise_var` as a standard deviation and squared it. It is the variance.": rough
-        - kl,
-        "In the spread of z under q you wrote `weight * var`: the weight enters squared.": right
-        + (spread - weight * var) / (2 * noise),
+        "This is the expected log-likelihood alone. Subtract KL(q || N(0, 1)).": fit,
+        "You took `noise_var` as a standard deviation and squared it. It is the variance.": _elbo(
+            x, mean, var, weight, noise_var**2
+        ),
+        "In the spread of z under q the weight does not enter as it is, or is missing: a variance "
+        "scales with its square.": [
+            right + spread - factor * var / (2 * noise_var) for factor in (weight, 1)
+        ],
         "You forgot the one half in front of the KL divergence.": right - kl,
         "You subtracted the KL divergence to the posterior. In the ELBO it is the one to the "
-        "prior, N(0, 1).": likelihood - to_posterior,
-        "You forgot the one half in front of the squared error.": right
-        - (square + spread) / (2 * noise),
+        "prior, N(0, 1).": fit - kl_divergence(Normal(mean, var.sqrt()), posterior),
+        "You forgot the one half in front of the squared error.": right + fit - constant,
+        "In the KL divergence the logarithm is missing. Without it nothing keeps q from shrinking "
+        "to a point.": right - 0.5 * var.log(),
+        "In the KL divergence the logarithm has the wrong sign: a narrow q costs more.": right
+        - var.log(),
+        "In the KL divergence the 1 is missing. It makes the divergence of q to itself zero.": right
+        - 0.5,
+        "You took the expectation of log p(x | z) under the prior. In the ELBO z comes from q.": [
+            under_prior - kl,
+            under_prior,
+        ],
     }
 
 
-@exercise(
-    "elbo.linear_gaussian", number="1.3", answer="elbo", title="The ELBO of a linear-Gaussian model"
-)
-def linear_gaussian(answer: object) -> str:
-    """Judge `elbo(x, mean, var, weight, noise_var)`: the closed form, one number."""
-    points = [(1.7, -0.45, 0.35, 1.3, 0.6), (-2.0, 0.9, 0.3, -0.7, 1.7), (0.3, -1.1, 2.2, 0.4, 0.2)]
-    for point in points:
-        x, mean, var, weight, noise = (torch.tensor(v, dtype=torch.float64) for v in point)
-        result = call(answer, x=x, mean=mean, var=var, weight=weight, noise_var=noise)
-        q, prior = Normal(mean, var.sqrt()), Normal(0 * mean, torch.ones_like(mean))
-        spread = weight**2 * var / (2 * noise)
-        fit = Normal(weight * mean, noise.sqrt()).log_prob(x) - spread
-        kl = kl_divergence(q, prior)
-        remark = (
-            f"There E_q[log p(x | z)] is {fit:.5g} and the KL divergence from the prior is "
-            f"{kl:.5g}. Which of your two terms differs?"
-        )
-        setting = "At x = {}, mean = {}, var = {}, weight = {}, noise_var = {}, ".format(*point)
-        slips = _gaussian_slips(x, mean, var, weight, noise)
-        compare(_single(result), fit - kl, slips, setting=setting, remark=remark)
-    return "It lies below log p(x) for every q; the next exercise asks where it touches."
+def _elbo_case(**point: float) -> Case:
+    case = Case.at(
+        point, near="(It is close, as an average over samples would be. None is needed.)"
+    )
+    fit, kl = _terms(**case.arguments)
+    case.remark = (
+        f"There E_q[log p(x | z)] is {fit:.5g} and the KL divergence from the prior is {kl:.5g}. "
+        "Which of your two terms differs?"
+    )
+    return case
 
 
-def _single(result: object) -> Tensor:
-    """Return a result of one number as a tensor without axes."""
-    tensor = as_tensor(result)
-    return tensor.reshape(()) if tensor.numel() == 1 else tensor
-
-
-@exercise("elbo.optimal_q", number="1.4", answer="best_q", title="Where the gap vanishes")
-def optimal_q(answer: object) -> str:
-    """Judge `best_q(x, weight, noise_var)`: the posterior's mean and variance."""
-    for point in [(1.5, 1.3, 0.5), (-2.0, -0.7, 1.7), (0.4, 2.5, 0.3)]:
-        x, weight, noise = (torch.tensor(v, dtype=torch.float64) for v in point)
-        pair = call(answer, x=x, weight=weight, noise_var=noise)
-        if isinstance(pair, (tuple, list)) and any(is_blank(part) for part in pair):
-            raise NotYet("One of the two is still the placeholder `...`.")
-        result = as_tensor(pair).squeeze()
-        if result.shape != (2,):
-            raise NotYet(
-                "Return two numbers, the mean and the variance: `return mean, var`. "
-                f"Your result has shape {tuple(result.shape)}."
-            )
-        setting = "At x = {}, weight = {}, noise_var = {}, ".format(*point)
-        _judge_q(result, (x, weight, noise), setting)
-    return "This q is the posterior p(z | x): with it the bound equals log p(x)."
-
-
-_WITHOUT_PRIOR = (
-    "You left out the prior. This would be right if every z were equally likely before you saw x."
+FunctionTask(
+    "elbo.linear_gaussian",
+    number="1.3",
+    title="The ELBO of a linear-Gaussian model",
+    answer="elbo",
+    reference=_elbo,
+    slips=_elbo_slips,
+    read=single,
+    cases=[
+        _elbo_case(x=1.7, mean=-0.45, var=0.35, weight=1.3, noise_var=0.6),
+        _elbo_case(x=-2.0, mean=0.9, var=0.3, weight=-0.7, noise_var=1.7),
+        _elbo_case(x=0.3, mean=-1.1, var=2.2, weight=0.4, noise_var=0.2),
+    ],
+    random="Your function averages over samples, so it gives another number each time. The "
+    "expectation has a closed form: z is Gaussian under q, and log p(x | z) is a square in z.",
+    praise="It lies below log p(x) for every q; the next exercise asks where it touches.",
 )
 
 
-def _judge_q(result: Tensor, point: tuple[Tensor, Tensor, Tensor], setting: str) -> None:
-    """Judge mean and variance together, for ideas that spoil both, then each by itself."""
-    x, weight, noise = point
-    total = weight**2 + noise
-    mean, var = weight * x / total, noise / total
-    joint = {
-        "This is the prior, N(0, 1). Having seen x, you know more about z.": (0 * x, 0 * x + 1),
-        _WITHOUT_PRIOR: (x / weight, noise / weight**2),
-        "These are the numbers of the example; the function must work for any x, weight and "
-        "noise_var.": (0 * x + 10 / 7, 0 * x + 3 / 7),
-        "The two are in the wrong order: return the mean first, then the variance.": (var, mean),
-    }
-    for hint, wrong in joint.items():
-        if torch.allclose(result.double(), torch.stack(wrong), rtol=1e-5, atol=1e-5):
-            raise NotYet(hint)
-    means, variances = _mean_slips(x, weight, noise, mean), _var_slips(weight, noise, var)
-    compare(result[0], mean, means, what="The mean", setting=setting, atol=1e-5)
-    compare(result[1], var, variances, what="The variance", setting=setting, atol=1e-5)
+def _best(x: Tensor, weight: Tensor, noise_var: Tensor) -> tuple[Tensor, Tensor]:
+    total = weight**2 + noise_var
+    return weight * x / total, noise_var / total
 
 
-def _mean_slips(x: Tensor, weight: Tensor, noise: Tensor, mean: Tensor) -> Hints:
-    unscaled, noiseless = weight * x / noise, weight * x / (1 + weight**2)
-    return {
-        "Your mean is x / weight, the guess without a prior. The prior pulls it towards 0.": (
-            x / weight
-        ),
+_NO_PRIOR = (
+    "ou left out the prior. This would be right if every z were equally likely before you saw x."
+)
+
+
+def _best_slips(x: Tensor, weight: Tensor, noise_var: Tensor) -> Slips:
+    (mean, var), total = _best(x, weight, noise_var), weight**2 + noise_var
+    means = {
+        "Your mean is x / weight, the guess without a prior. The prior pulls it towards 0.": x
+        / weight,
         "Your mean does not change its sign with the weight, but then x and z have opposite "
-        "signs. Its denominator is right.": x / (weight**2 + noise),
-        "Your mean is weight x / noise_var. Multiply it by the posterior variance.": unscaled,
-        "Your mean leaves the noise variance out: it decides how far the prior pulls.": noiseless,
+        "signs. Its denominator is right.": x / total,
+        "Your mean is weight x / noise_var. Multiply it by the posterior variance.": (
+            weight * x / noise_var
+        ),
+        "Your mean leaves the noise variance out: it decides how far the prior pulls.": (
+            weight * x / (1 + weight**2)
+        ),
         "Your mean has the wrong sign.": -mean,
     }
-
-
-def _var_slips(weight: Tensor, noise: Tensor, var: Tensor) -> Hints:
-    noiseless, total = 1 / (1 + weight**2), weight**2 + noise
-    return {
-        "Your second number is the standard deviation. Return the variance, its "
-        "square.": var.sqrt(),
+    variances = {
+        "Your second number is the standard deviation. Return the variance, its square.": (
+            var.sqrt()
+        ),
         "Your second number is one over the variance. Return the variance.": 1 / var,
         "Your second number is the logarithm of the variance. Return the variance.": var.log(),
-        f"Your variance: {_WITHOUT_PRIOR[0].lower()}{_WITHOUT_PRIOR[1:]}": noise / weight**2,
-        "Your variance leaves the noise variance out.": noiseless,
-        "In your variance the weight is not squared.": 1 / (1 + weight / noise),
+        f"Your variance: y{_NO_PRIOR}": noise_var / weight**2,
+        "Your variance leaves the noise variance out.": 1 / (1 + weight**2),
+        "In your variance the weight is not squared.": 1 / (1 + weight / noise_var),
         "Without noise, x would fix z, and the variance would be 0. Yours would not. Its "
         "denominator is right.": 1 / total,
         "Your variance grows as the noise falls. With less noise you know z better. Its "
         "denominator is right.": weight**2 / total,
     }
+    return {
+        "This is the prior, N(0, 1). Having seen x, you know more about z.": (0 * x, 0 * x + 1),
+        f"Y{_NO_PRIOR}": (x / weight, noise_var / weight**2),
+        "These are the numbers of the example; the function must work for any x, weight and "
+        "noise_var.": (0 * x + 10 / 7, 0 * x + 3 / 7),
+        "You took `noise_var` as a standard deviation and squared it. It is the variance.": _best(
+            x, weight, noise_var**2
+        ),
+        "The two are in the wrong order: return the mean first, then the variance.": (var, mean),
+        **{hint: (wrong, None) for hint, wrong in means.items()},
+        **{hint: (None, wrong) for hint, wrong in variances.items()},
+    }
+
+
+FunctionTask(
+    "elbo.optimal_q",
+    number="1.4",
+    title="Where the gap vanishes",
+    answer="best_q",
+    parts=("The mean", "The variance"),
+    reference=_best,
+    slips=_best_slips,
+    cases=[
+        Case.at({"x": 1.5, "weight": 1.3, "noise_var": 0.5}, atol=1e-5),
+        Case.at({"x": -2.0, "weight": -0.7, "noise_var": 1.7}, atol=1e-5),
+        Case.at({"x": 0.4, "weight": 2.5, "noise_var": 0.3}, atol=1e-5),
+    ],
+    praise="This q is the posterior p(z | x): with it the bound equals log p(x).",
+)
