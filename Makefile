@@ -66,7 +66,7 @@ test: setup lint  ## every test: code, notebooks, book, built pages
 	$(MAKE) --no-print-directory check-pages
 
 check-pages: setup  ## the tests of the built pages only (after make book)
-	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadgroup -m pages tests/book
+	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadscope -m pages tests/book
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ Axes: B batch, P coordinates of x, D latent dimensions.
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,19 +17,16 @@ from torch import Tensor
 
 from companion import gaussian
 from companion._require.arguments import (
-    require_count,
-    require_finite,
     require_float64_device,
-    require_generator,
-    require_instance,
-    require_matrix,
     require_same_device,
     require_same_dtype,
     require_same_shape,
-    require_tensor,
 )
+from companion._require.signature import FINITE, Count, Rule, checked, instance
 from companion.gaussian import LOG_2PI
 from companion.precision import outside_autocast
+
+_ON_FLOAT64 = Rule("on a device that has float64", require_float64_device)
 
 
 class Posterior(NamedTuple):
@@ -47,11 +44,6 @@ class LinearGaussian:
         bias: the vector b, shape (P,).
         log_var: log of the noise variance sigma^2, a tensor without axes.
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices do not match, a value is not finite, or the noise is so small
-            beside the weight that the dtype cannot hold it, or so large that it overflows.
-
     Reference: Tipping and Bishop (1999), section 3.
 
     >>> model = LinearGaussian(torch.full((1, 1), 2.0), torch.zeros(1), torch.tensor(0.0))
@@ -59,24 +51,30 @@ class LinearGaussian:
     tensor([[0.8000]])
     """
 
+    @checked
     def __init__(
-        self, weight: Float[Tensor, "P D"], bias: Float[Tensor, " P"], log_var: Float[Tensor, ""]
+        self,
+        weight: Annotated[Float[Tensor, "P D"], FINITE],
+        bias: Annotated[Float[Tensor, " P"], FINITE],
+        log_var: Annotated[Float[Tensor, ""], FINITE],
     ) -> None:
-        require_tensor(weight=weight, bias=bias, log_var=log_var)
-        require_same_device(weight=weight, bias=bias, log_var=log_var)
         require_same_dtype(weight=weight, bias=bias, log_var=log_var)
-        require_finite(weight=weight, bias=bias, log_var=log_var)
-        if weight.dim() != 2 or bias.shape != weight.shape[:1] or log_var.dim() != 0:
-            raise ValueError(
-                f"`weight` must be (P, D), `bias` (P,) and `log_var` a scalar tensor, but they "
-                f"are {tuple(weight.shape)}, {tuple(bias.shape)} and {tuple(log_var.shape)}. For "
-                f"example: bias=torch.zeros(len(weight)), log_var=torch.tensor(0.0)."
-            )
         _require_visible_noise(weight.detach(), log_var.item())
         self.weight, self.bias, self.log_var = weight, bias, log_var
 
+    @property
+    def n_coordinates(self) -> int:
+        """The number P of coordinates of x."""
+        return self.weight.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """The number D of latent dimensions."""
+        return self.weight.shape[1]
+
     @outside_autocast
-    def log_prob(self, x: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
+    @checked
+    def log_prob(self, x: Float[Tensor, "B {self.n_coordinates}"]) -> Float[Tensor, " B"]:
         r"""Exact log-density log p(x) = log N(x; b, W W^T + sigma^2 I), in nats, shape (B,).
 
         With the posterior mean m, the quadratic form is a sum of two squares, so that nothing
@@ -90,12 +88,12 @@ class LinearGaussian:
         code = self._posterior(centered, precision).mean
         residual = (centered - code @ self.weight.T).square().sum(-1)
         squared = residual * (-self.log_var).exp() + code.square().sum(-1)
-        n_coordinates = len(self.bias)
-        log_det = n_coordinates * self.log_var + torch.linalg.slogdet(precision).logabsdet
-        return -0.5 * (n_coordinates * LOG_2PI + log_det + squared)
+        log_det = self.n_coordinates * self.log_var + torch.linalg.slogdet(precision).logabsdet
+        return -0.5 * (self.n_coordinates * LOG_2PI + log_det + squared)
 
     @outside_autocast
-    def posterior(self, x: Float[Tensor, "B P"]) -> Posterior:
+    @checked
+    def posterior(self, x: Float[Tensor, "B {self.n_coordinates}"]) -> Posterior:
         r"""Exact posterior p(z | x) = N(M^{-1} W^T (x - b), sigma^2 M^{-1}), M = W^T W + sigma^2 I.
 
         Returns:
@@ -106,8 +104,12 @@ class LinearGaussian:
         return self._posterior(self._center(x), self._precision())
 
     @outside_autocast
+    @checked
     def elbo(
-        self, x: Float[Tensor, "B P"], mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
+        self,
+        x: Float[Tensor, "B {self.n_coordinates}"],
+        mean: Float[Tensor, "B {self.dim}"],
+        log_var: Float[Tensor, "B {self.dim}"],
     ) -> Float[Tensor, " B"]:
         r"""Exact ELBO of q(z | x) = N(mean, exp(log_var)): no sampling.
 
@@ -124,21 +126,19 @@ class LinearGaussian:
         """
         divergence = gaussian.kl_to_standard(mean, log_var)
         centered = self._center(x)
-        self._require_codes(mean, log_var, len(x))
+        require_same_dtype(mean=mean, weight=self.weight)
         residual = (centered - mean @ self.weight.T).square().sum(-1)
         spread = log_var.exp() @ self.weight.square().sum(0)
-        constant = self.weight.shape[0] * (LOG_2PI + self.log_var)
+        constant = self.n_coordinates * (LOG_2PI + self.log_var)
         expected = -0.5 * (constant + (residual + spread) * (-self.log_var).exp())
         return expected - divergence
 
     @outside_autocast
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "n P"]:
+    @checked
+    def sample(self, n: Count, *, generator: torch.Generator | None = None) -> Float[Tensor, "n P"]:
         """Draw n points x, on the device of the weight."""
-        require_count(n=n)
-        require_generator(generator, self.weight.device)
-        n_coordinates, dim = self.weight.shape
-        code = self.weight.new_empty(n, dim).normal_(generator=generator)
-        noise = self.weight.new_empty(n, n_coordinates).normal_(generator=generator)
+        code = self.weight.new_empty(n, self.dim).normal_(generator=generator)
+        noise = self.weight.new_empty(n, self.n_coordinates).normal_(generator=generator)
         return code @ self.weight.T + self.bias + (self.log_var / 2).exp() * noise
 
     def _posterior(self, centered: Tensor, precision: Tensor) -> Posterior:
@@ -148,24 +148,14 @@ class LinearGaussian:
 
     def _precision(self) -> Tensor:
         # Posterior precision I + W^T W / sigma^2, which is M / sigma^2.
-        identity = torch.eye(
-            self.weight.shape[1], dtype=self.weight.dtype, device=self.weight.device
-        )
+        identity = torch.eye(self.dim, dtype=self.weight.dtype, device=self.weight.device)
         return identity + self.weight.T @ self.weight * (-self.log_var).exp()
 
     def _center(self, x: Tensor) -> Tensor:
-        require_tensor(x=x)
         require_same_device(x=x, weight=self.weight)
-        require_matrix(None, len(self.bias), x=x)
-        require_finite(x=x)
         centered = x - self.bias  # float32 data meet a float64 model in float64
         require_same_dtype(x=centered, weight=self.weight)
         return centered
-
-    def _require_codes(self, mean: Tensor, log_var: Tensor, n_examples: int) -> None:
-        require_same_device(mean=mean, weight=self.weight)
-        require_same_dtype(mean=mean, log_var=log_var, weight=self.weight)
-        require_matrix(n_examples, self.weight.shape[1], mean=mean, log_var=log_var)
 
 
 def _require_visible_noise(weight: Tensor, log_var: float) -> None:
@@ -183,7 +173,10 @@ def _require_visible_noise(weight: Tensor, log_var: float) -> None:
         )
 
 
-def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
+@checked
+def fit_ppca(
+    x: Annotated[Float[Tensor, "B P"], _ON_FLOAT64, FINITE], latent_dim: Count
+) -> LinearGaussian:
     r"""Fit the linear-Gaussian model by maximum likelihood, in closed form.
 
     With the eigenvalues :math:`\lambda_1 \ge \dots \ge \lambda_P` of the sample covariance and
@@ -200,22 +193,13 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
         The model of highest likelihood, in float64: pixels that never change make the smallest
         eigenvalues zero, which float32 would blur.
 
-    Raises:
-        TypeError: x is no tensor of floating-point numbers.
-        ValueError: x has fewer than two rows or is on MPS, latent_dim is not in 1..P-1, or the
-            rows span no more than D dimensions, so that no noise is left.
-
     Reference: Tipping and Bishop (1999), equations (7) and (8).
 
     >>> corners = torch.tensor([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])
     >>> fit_ppca(corners, 1).log_var.exp()
     tensor(1., dtype=torch.float64)
     """
-    require_tensor(x=x)
-    require_float64_device(x=x)
-    require_count(latent_dim=latent_dim)
-    require_finite(x=x)
-    if x.dim() != 2 or len(x) < 2 or latent_dim >= x.shape[1]:
+    if len(x) < 2 or latent_dim >= x.shape[1]:
         raise ValueError(
             f"`x` has shape {tuple(x.shape)} and `latent_dim` is {latent_dim}: x must be (B, P) "
             f"with B >= 2 and P > latent_dim. Flatten images first: images.flatten(1)."
@@ -236,8 +220,11 @@ def fit_ppca(x: Float[Tensor, "B P"], latent_dim: int) -> LinearGaussian:
     return LinearGaussian(weight, bias, noise.log())
 
 
+@checked
 def from_linear_decoder(
-    weight: Float[Tensor, "P D"], bias: Float[Tensor, " P"], log_var: Float[Tensor, ""]
+    weight: Annotated[Float[Tensor, "P D"], _ON_FLOAT64],
+    bias: Annotated[Float[Tensor, " P"], _ON_FLOAT64],
+    log_var: Annotated[Float[Tensor, ""], _ON_FLOAT64],
 ) -> LinearGaussian:
     """Return the linear-Gaussian model that a linear decoder with Gaussian likelihood defines.
 
@@ -249,23 +236,21 @@ def from_linear_decoder(
     Returns:
         The model in float64, detached from training.
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers.
-        ValueError: shapes or devices do not match, a value is not finite, or one is on MPS,
-            which has no float64.
-
     >>> layer = torch.nn.Linear(2, 5)
     >>> from_linear_decoder(layer.weight, layer.bias, torch.tensor(0.0)).sample(3).shape
     torch.Size([3, 5])
     """
-    require_tensor(weight=weight, bias=bias, log_var=log_var)
-    require_float64_device(weight=weight, bias=bias, log_var=log_var)
     return LinearGaussian(*(t.detach().double() for t in (weight, bias, log_var)))
 
 
 @outside_autocast
+@checked
 def posterior_gap(
-    posterior: Posterior, mean: Float[Tensor, "B D"], log_var: Float[Tensor, "B D"]
+    posterior: Annotated[
+        Posterior, instance(Posterior, "Pass that of a model: model.posterior(x).")
+    ],
+    mean: Float[Tensor, "B D"],
+    log_var: Float[Tensor, "B D"],
 ) -> Float[Tensor, " B"]:
     r"""KL(q || posterior) in nats for a diagonal q, against the full-covariance posterior.
 
@@ -277,21 +262,12 @@ def posterior_gap(
     Returns:
         The gap log p(x) - ELBO, shape (B,).
 
-    Raises:
-        TypeError: an argument is no tensor of floating-point numbers, or dtypes differ.
-        ValueError: shapes or devices differ, or a value is not finite.
-
     >>> model = LinearGaussian(torch.zeros(1, 1), torch.zeros(1), torch.tensor(0.0))
     >>> posterior_gap(model.posterior(torch.ones(1, 1)), torch.ones(1, 1), torch.zeros(1, 1))
     tensor([0.5000])
     """
-    require_instance(Posterior, "Pass that of a model: model.posterior(x).", posterior=posterior)
-    require_tensor(mean=mean, log_var=log_var)
-    tensors = {"mean": mean, "log_var": log_var, "posterior.mean": posterior.mean}
-    require_same_shape(**tensors)
-    require_same_device(**tensors)
-    require_same_dtype(**tensors)
-    require_finite(**tensors)
+    for require in (require_same_shape, require_same_device, require_same_dtype):
+        require(**{"mean": mean, "posterior.mean": posterior.mean})
     precision = torch.linalg.inv(posterior.covariance)
     delta = posterior.mean - mean
     distance = torch.einsum("bi,ij,bj->b", delta, precision, delta)

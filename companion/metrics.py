@@ -4,7 +4,7 @@ Axes: B batch, N examples, M and S samples, D latent dimensions.
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -12,17 +12,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from companion import gaussian
-from companion._require.arguments import (
-    require_count,
-    require_finite,
-    require_matrix,
-    require_positive,
-    require_tensor,
-)
 from companion._require.labels import require_classes
-from companion._require.models import require_vae
+from companion._require.signature import FINITE, Count, Positive, checked
 from companion.gaussian import DiagonalGaussian
-from companion.vae import VAE
+from companion.vae import VAE, Model
 
 # Numbers (codes x posteriors x dimensions) that a mixture density holds in memory at a time.
 _MAX_NUMBERS = 1_000_000
@@ -38,7 +31,8 @@ class Estimate(NamedTuple):
         return f"{self.mean:.3f} ± {self.standard_error:.3f}"
 
 
-def mean_with_error(values: Float[Tensor, "*n"]) -> Estimate:
+@checked
+def mean_with_error(values: Annotated[Float[Tensor, "*n"], FINITE]) -> Estimate:
     r"""Return the mean of independent values, and the standard error of that mean.
 
     .. math:: \bar v \pm \sqrt{\frac{1}{n(n-1)} \sum_i (v_i - \bar v)^2}
@@ -49,28 +43,23 @@ def mean_with_error(values: Float[Tensor, "*n"]) -> Estimate:
     Returns:
         `Estimate(mean, standard_error)`, Python floats in the unit of the values.
 
-    Raises:
-        TypeError: `values` is no tensor of floating-point numbers.
-        ValueError: fewer than two values, or a value is not finite.
-
     >>> import torch
     >>> mean_with_error(torch.tensor([1.0, 3.0]))
     Estimate(mean=2.0, standard_error=1.0)
     """
-    require_tensor(values=values)
     if values.numel() < 2:
         raise ValueError(
             f"`values` holds {values.numel()} numbers, but a standard error needs at least two. "
             f"Draw more samples."
         )
-    require_finite(values=values)
     values = values.detach().cpu().double()
     return Estimate(values.mean().item(), values.std().item() / math.sqrt(values.numel()))
 
 
 @torch.no_grad()
+@checked
 def active_units(
-    model: VAE, x: Float[Tensor, " B *event"], *, threshold: float = 0.01
+    model: Model, x: Float[Tensor, " B *event"], *, threshold: Positive = 0.01
 ) -> Bool[Tensor, " D"]:
     r"""Say which latent dimensions carry information about x.
 
@@ -87,10 +76,6 @@ def active_units(
     Returns:
         One truth value for each latent dimension, shape (D,).
 
-    Raises:
-        TypeError: `model` is no VAE.
-        ValueError: fewer than two examples, or x does not fit the model.
-
     Reference: Burda, Grosse and Salakhutdinov (2016), section 5.2.
 
     >>> from companion.likelihoods import Bernoulli
@@ -100,7 +85,6 @@ def active_units(
     >>> active_units(vae, torch.ones(3, 4))
     tensor([False, False])
     """
-    require_positive(threshold=threshold)
     q = _posteriors(model, x)
     return q.mean.var(0) > threshold
 
@@ -113,11 +97,12 @@ class KLDecomposition(NamedTuple):
 
 
 @torch.no_grad()
+@checked
 def kl_decomposition(
-    model: VAE,
+    model: Model,
     x: Float[Tensor, " N *event"],
     *,
-    n_samples: int = 1,
+    n_samples: Count = 1,
     generator: torch.Generator | None = None,
 ) -> KLDecomposition:
     r"""Split the mean KL into the information in the codes and the misfit of the prior.
@@ -139,10 +124,6 @@ def kl_decomposition(
         `KLDecomposition(mutual_information, marginal_kl)`, each with its standard error, which
         accounts for the draw of the codes and the examples, not for q(z) being built of them.
 
-    Raises:
-        TypeError: `model` is no VAE.
-        ValueError: fewer than two examples, x does not fit the model, or `n_samples` < 1.
-
     Reference: Hoffman and Johnson (2016).
 
     >>> from companion.pretrained import load
@@ -150,7 +131,6 @@ def kl_decomposition(
     >>> kl_decomposition(load("vae_2d"), x).mutual_information.mean < 1e-5
     True
     """
-    require_count(n_samples=n_samples)
     q = _posteriors(model, x)
     z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
     log_q_given_x = gaussian.log_prob(z, *q)
@@ -161,8 +141,9 @@ def kl_decomposition(
 
 
 @torch.no_grad()
+@checked
 def aggregated_log_prob(
-    model: VAE, x: Float[Tensor, " N *event"], z: Float[Tensor, "M D"]
+    model: Model, x: Float[Tensor, " N *event"], z: Float[Tensor, "M D"]
 ) -> Float[Tensor, " M"]:
     r"""Log-density of the aggregated posterior of N examples at M codes, in nats.
 
@@ -176,18 +157,11 @@ def aggregated_log_prob(
     Returns:
         Shape (M,).
 
-    Raises:
-        TypeError: `model` is no VAE, or z is no tensor of floating-point numbers.
-        ValueError: shapes do not fit, or a value is not finite.
-
     >>> from companion.pretrained import load
     >>> aggregated_log_prob(load("vae_2d"), torch.ones(5, 1, 28, 28), torch.zeros(3, 2)).shape
     torch.Size([3])
     """
     q = _posteriors(model, x)
-    require_tensor(z=z)
-    require_matrix(None, q.mean.shape[1], z=z)
-    require_finite(z=z)
     return _log_mixture(z, q)
 
 
@@ -204,10 +178,6 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
 
     Returns:
         A number in [0, 1].
-
-    Raises:
-        TypeError: an argument is no tensor of whole numbers.
-        ValueError: the arguments are empty, differ in shape or hold negative numbers.
 
     Reference: Xie, Girshick and Farhadi (2016), for the one-to-one matching.
 
@@ -228,7 +198,6 @@ def cluster_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> 
 
 
 def _posteriors(model: VAE, x: Tensor) -> DiagonalGaussian:
-    require_vae(model)
     q = model.encode(x)
     if len(x) < 2:
         raise ValueError("`x` holds one example, but at least two are needed. Pass a larger batch.")

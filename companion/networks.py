@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._require.arguments import require_count
 from companion._require.networks import (
     require_activation,
     require_codes,
     require_event_shape,
     require_sizes,
 )
+from companion._require.signature import Count, checked
 from companion.gaussian import DiagonalGaussian
 
 IMAGE = (1, 28, 28)
@@ -41,15 +41,15 @@ class MLPEncoder(nn.Module):
     torch.Size([5, 2])
     """
 
+    @checked
     def __init__(
         self,
         event_shape: Sequence[int],
-        latent_dim: int,
+        latent_dim: Count,
         hidden_dims: Sequence[int] = (400,),
         activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        require_count(latent_dim=latent_dim)
         self.event_shape = _shape(event_shape)
         n_inputs = math.prod(self.event_shape)
         self.layers = _mlp(n_inputs, hidden_dims, 2 * latent_dim, activation)
@@ -72,15 +72,15 @@ class MLPDecoder(nn.Module):
     torch.Size([7, 5, 1, 28, 28])
     """
 
+    @checked
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: Count,
         event_shape: Sequence[int],
         hidden_dims: Sequence[int] = (400,),
         activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        require_count(latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.event_shape = _shape(event_shape)
         n_outputs = math.prod(self.event_shape)
@@ -108,9 +108,9 @@ class LinearEncoder(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(self, event_shape: Sequence[int], latent_dim: int) -> None:
+    @checked
+    def __init__(self, event_shape: Sequence[int], latent_dim: Count) -> None:
         super().__init__()
-        require_count(latent_dim=latent_dim)
         self.event_shape = _shape(event_shape)
         self.mean = nn.Linear(math.prod(self.event_shape), latent_dim)
         self.log_var = nn.Parameter(torch.zeros(latent_dim))
@@ -132,9 +132,9 @@ class ConvEncoder(nn.Module):
     torch.Size([5, 2])
     """
 
-    def __init__(self, latent_dim: int, channels: int = 32) -> None:
+    @checked
+    def __init__(self, latent_dim: Count, channels: Count = 32) -> None:
         super().__init__()
-        require_count(latent_dim=latent_dim, channels=channels)
         self.layers = nn.Sequential(
             nn.Conv2d(1, channels, kernel_size=4, stride=2, padding=1),  # 28 -> 14
             nn.ReLU(),
@@ -163,9 +163,9 @@ class ConvDecoder(nn.Module):
     torch.Size([7, 5, 1, 28, 28])
     """
 
-    def __init__(self, latent_dim: int, channels: int = 32) -> None:
+    @checked
+    def __init__(self, latent_dim: Count, channels: Count = 32) -> None:
         super().__init__()
-        require_count(latent_dim=latent_dim, channels=channels)
         self.latent_dim = latent_dim
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, 256),

@@ -7,20 +7,16 @@ Axes: S importance samples (leading), B batch, D latent dimensions, `event` the 
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion import gaussian
-from companion._require.arguments import (
-    require_count,
-    require_instance,
-    require_module,
-    require_tensor,
-)
-from companion._require.models import require_batch, require_gaussian, require_vae
+from companion._require.arguments import require_tensor
+from companion._require.models import require_gaussian, require_vae
+from companion._require.signature import MODULE, Count, Module, Rule, checked, instance
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Likelihood
 from companion.precision import at_least_float32
@@ -29,6 +25,9 @@ from companion.priors import Prior
 # Rows (samples x examples) that the importance-weighted bound decodes at a time. A row of
 # MNIST costs about 12 kB with the course's networks, so this stays near 100 MB.
 MAX_ROWS = 8_000
+
+
+_ORDER = "The order is VAE(encoder, decoder, likelihood, prior)."
 
 
 class Elbo(NamedTuple):
@@ -81,9 +80,6 @@ class VAE(nn.Module):
         likelihood: a module of `companion.likelihoods`.
         prior: a module of `companion.priors`.
 
-    Raises:
-        TypeError: a part is no module, or likelihood and prior are none.
-
     Reference: Kingma and Welling (2014), section 2.
 
     >>> from companion.likelihoods import Bernoulli
@@ -94,24 +90,26 @@ class VAE(nn.Module):
     torch.Size([3])
     """
 
+    @checked
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, prior: Prior
+        self,
+        encoder: Module,
+        decoder: Module,
+        likelihood: Annotated[Likelihood, MODULE, instance(Likelihood, _ORDER)],
+        prior: Annotated[Prior, MODULE, instance(Prior, _ORDER)],
     ) -> None:
         super().__init__()
-        require_module(encoder=encoder, decoder=decoder, likelihood=likelihood, prior=prior)
-        order = "The order is VAE(encoder, decoder, likelihood, prior)."
-        require_instance(Likelihood, order, likelihood=likelihood)
-        require_instance(Prior, order, prior=prior)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
         self.prior = prior
 
+    @checked
     def forward(
         self,
         x: Float[Tensor, " B *event"],
         *,
-        n_samples: int = 1,
+        n_samples: Count = 1,
         generator: torch.Generator | None = None,
     ) -> Elbo:
         r"""Estimate the two terms of the evidence lower bound.
@@ -126,24 +124,21 @@ class VAE(nn.Module):
 
         Returns:
             `Elbo(log_likelihood, kl)`, each of shape (B,), differentiable.
-
-        Raises:
-            ValueError: x does not fit the encoder or the likelihood, or is not finite.
         """
-        require_count(n_samples=n_samples)
         q = self.encode(x)
         z = gaussian.rsample(*q, n_samples=n_samples, generator=generator)
         log_likelihood = self.likelihood.log_prob(x, self.decode(z)).mean(0)
         return Elbo(log_likelihood, self.prior.kl(q, z))
 
+    @checked
     def encode(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x): mean and log-variance, shapes (B, D), in float32 or better."""
-        require_batch(x)
         q = self.encoder(x)
         require_gaussian(**{"encoder(x)": q})
         mean, log_var = q
         return DiagonalGaussian(at_least_float32(mean), at_least_float32(log_var))
 
+    @checked
     def decode(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the likelihood's parameters for codes z, in float32 or better."""
         output = self.decoder(z)
@@ -159,13 +154,17 @@ class VAE(nn.Module):
         return self.likelihood.mean(self.decode(self.prior.sample(n, generator=generator)))
 
 
+Model = Annotated[VAE, Rule("a VAE", require_vae)]
+
+
 @torch.no_grad()
+@checked
 def importance_weighted_bound(
-    model: VAE,
+    model: Model,
     x: Float[Tensor, " B *event"],
-    n_samples: int,
+    n_samples: Count,
     *,
-    max_rows: int = MAX_ROWS,
+    max_rows: Count = MAX_ROWS,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, " B"]:
     r"""Estimate the importance-weighted bound on log p(x), in bounded memory, without gradients.
@@ -186,29 +185,23 @@ def importance_weighted_bound(
     Returns:
         One bound for each example, in nats, shape (B,).
 
-    Raises:
-        TypeError: `model` is no VAE, or a count is not whole.
-        ValueError: x does not fit the model or is not finite, or a count is below 1.
-
     Reference: Burda, Grosse and Salakhutdinov (2016), equation (8).
 
     >>> from companion.pretrained import load
     >>> importance_weighted_bound(load("vae_2d"), torch.ones(3, 1, 28, 28), n_samples=5).shape
     torch.Size([3])
     """
-    require_vae(model)
-    require_batch(x)
-    require_count(n_samples=n_samples, max_rows=max_rows)
     bounds = [
         _bound_of_chunk(model, chunk, n_samples, max_rows, generator) for chunk in x.split(max_rows)
     ]
     return torch.cat(bounds)
 
 
+@checked
 def log_importance_weights(
-    model: VAE,
+    model: Model,
     x: Float[Tensor, " B *event"],
-    n_samples: int,
+    n_samples: Count,
     *,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "S B"]:
@@ -220,18 +213,12 @@ def log_importance_weights(
         n_samples: the number S of importance samples.
         generator: source of the noise, on the device of x.
 
-    Raises:
-        TypeError: `model` is no VAE.
-        ValueError: x does not fit the model or is not finite, or `n_samples` < 1.
-
     Reference: Burda, Grosse and Salakhutdinov (2016), section 3.
 
     >>> from companion.pretrained import load
     >>> log_importance_weights(load("vae_2d"), torch.ones(3, 1, 28, 28), n_samples=5).shape
     torch.Size([5, 3])
     """
-    require_vae(model)
-    require_count(n_samples=n_samples)
     return _log_weights(model, x, model.encode(x), n_samples, generator)
 
 

@@ -93,7 +93,7 @@ CASES = [
     ("output of another batch", lambda: Gaussian().log_prob(X, X[:1]),
      ValueError, "Samples lead: (S, B, D) goes with (B, D), and nothing is broadcast"),
     ("pixels without batch", lambda: Bernoulli().log_prob(X[0], X[0]),
-     ValueError, "`x` has shape (4,), but (B, ...) is expected. One row becomes a batch"),
+     ValueError, "`x` has shape (4,), but (B, ...) is expected. One example becomes a batch"),
     ("logits of another width", lambda: likelihoods.cross_entropy(GRAY, X[:, :2]),
      ValueError, "`logits` has shape (3, 2)"),
     ("NaN in the output", lambda: Gaussian().log_prob(X, spoiled(X, NAN)),

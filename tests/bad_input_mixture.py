@@ -11,7 +11,7 @@ from companion.metrics import active_units, aggregated_log_prob, cluster_accurac
 from companion.mixture import GaussianMixture
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import VampPrior
-from companion.wrappers import DynamicBinarization, KLWarmUp
+from companion.training.wrappers import DynamicBinarization, KLWarmUp
 
 HALF = torch.tensor([0.5, 0.5])
 TWO = torch.zeros(2, 2)
@@ -120,11 +120,11 @@ CASES = [
     ("no codes for the decomposition", lambda: kl_decomposition(model(), X, n_samples=0),
      ValueError, "`n_samples` must be at least 1"),
     ("codes of another size for q(z)", lambda: aggregated_log_prob(model(), X, X),
-     ValueError, "(B, 2) is expected"),
+     ValueError, "last axis must have size 2"),
     ("one code for q(z)", lambda: aggregated_log_prob(model(), X, CODES[0]),
      ValueError, "z[None]"),
     ("stacked codes for q(z)", lambda: aggregated_log_prob(model(), X, CODES[None]),
-     ValueError, "(B, 2) is expected"),
+     ValueError, "(M, D) is expected"),
     ("NaN in a code for q(z)", lambda: aggregated_log_prob(model(), X, spoiled(CODES, NAN)),
      ValueError, "`z` holds 1 values"),
     ("clusters as floats", lambda: cluster_accuracy(Z[:, 0], LABELS),

@@ -4,14 +4,16 @@ import json
 import os
 import pickle
 import stat
+import subprocess
+import sys
 
 import jaxtyping
 import pytest
 import torch
 from torch import nn
 
-from companion import checkpoints
-from companion.checkpoints import load, save
+from companion.training import checkpoints
+from companion.training.checkpoints import load, save
 
 
 @pytest.fixture
@@ -152,7 +154,9 @@ def test_other_programs_can_read_ours(path):
 
     save(path, {"x": torch.ones(2)}, epoch=1)
     with safe_open(path, framework="numpy") as file:
-        assert file.metadata() == {"format": "pt", "companion": '{"epoch": 1}'}
+        metadata = file.metadata()
+        assert metadata.pop("sha256").isalnum()
+        assert metadata == {"format": "pt", "companion": '{"epoch": 1}'}
         assert file.get_tensor("x").tolist() == [1, 1]
 
 
@@ -232,6 +236,48 @@ def test_what_cannot_be_saved_is_refused_and_nothing_is_written(path, case):
     with pytest.raises(error, match=message):
         save(path, tensors, **metadata)
     assert os.listdir(path.parent) == []
+
+
+def test_no_flipped_bit_goes_unseen(path):
+    save(path, {"x": torch.arange(3.0)}, epoch=1)
+    content = path.read_bytes()
+    silent = []
+    for position in range(8, len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        try:
+            tensors, metadata = load(path)
+        except ValueError:
+            continue
+        same = set(tensors) == {"x"} and torch.equal(tensors["x"], torch.arange(3.0))
+        if not same or metadata not in ({"epoch": 1}, {}):  # {}: the name of the entry was hit
+            silent.append(position)
+    assert silent == []
+    path.write_bytes(content[:-1] + b"\x01")
+    with pytest.raises(ValueError, match=r"is damaged: .* Copy or download it again"):
+        load(path)
+
+
+KILLED_IN_A_SAVE = """
+import os, signal, sys, torch
+from companion.training import checkpoints
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+checkpoints.save(sys.argv[1], {"x": torch.ones(2)})
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_the_next_save_removes_what_a_killed_one_left(path):
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_SAVE, str(path)], check=False)
+    (leftover,) = path.parent.iterdir()
+    dead = leftover.name.split("-")[1]
+    running = leftover.with_name(leftover.name.replace(f"-{dead}-", f"-{os.getppid()}-"))
+    elsewhere = leftover.with_name(".other" + leftover.name)
+    for other in (running, elsewhere):
+        other.touch()
+    save(path, {"x": torch.ones(2)})
+    assert set(path.parent.iterdir()) == {path, running, elsewhere}
 
 
 def test_a_bad_place_is_refused(tmp_path):

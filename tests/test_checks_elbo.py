@@ -95,7 +95,7 @@ def test_kl_by_hand():
     }
     assert_hints("elbo.kl_by_hand", wrong)
     assert "Close" in judge("elbo.kl_by_hand", 1.302).message
-    for hint in kl._BY_HAND_HINTS:  # nobody has shown a formula yet
+    for hint in kl._BY_HAND_SLIPS:  # nobody has shown a formula yet
         assert "bracket" not in hint
         assert "formula" not in hint
     assert_hints(

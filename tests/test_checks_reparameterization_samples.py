@@ -25,6 +25,7 @@ from reparameterization_answers import (
 )
 from torch.distributions import Laplace, Normal
 
+from companion.checks._registry import find
 from companion.checks.reparameterization import discrete, implicit
 
 TRICK = "reparameterization.fix_the_trick"
@@ -259,8 +260,8 @@ def move_by_differences(z, weights, means, stds):
 
 
 def test_the_key_of_implicit_is_how_the_quantile_moves():
-    for n_samples, seed in ((5, 0), (2, 5)):
-        values = [value.double() for value in implicit.example(n_samples, seed)]
+    for case in find(MOVE).task.cases[:2]:
+        values = list(case.double().values())
         torch.testing.assert_close(
             implicit.move_exact(*values), move_by_differences(*values), rtol=1e-6, atol=1e-6
         )
@@ -320,8 +321,6 @@ def test_the_inputs_tell_all_misconceptions_apart():
     weight = discrete.uniform(0.5, 3, 4, 3, seed=5)
     gradient = weight * discrete._slope((logits - noise.logit()) / 0.4) / 0.4
     assert_distinct({"right": [gradient], **discrete.gradient_slips(logits, noise, 0.4, weight)})
-    values = [value.double() for value in implicit.example()]
-    assert_distinct({"right": [implicit.move_exact(*values)], **implicit.slips(*values)})
     right = (noise < logits.sigmoid()).float()
     for temperature in (0.4, 2.5):
         slips = discrete._value_slips(logits, noise, temperature)

@@ -137,6 +137,11 @@ def test_changing_what_you_got_changes_nobody_elses(load):
     assert torch.equal(again.labels, labels)
 
 
+def test_the_table_that_is_kept_cannot_be_written():
+    with pytest.raises(ValueError, match="read-only"):
+        _mnist5k.table()[0, 0] = 1
+
+
 @pytest.mark.parametrize("load", [mnist5k, digits8])
 def test_the_tensors_go_to_the_device(load):
     devices = ["cpu", "meta", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -332,6 +332,18 @@ def test_a_file_damaged_on_disk_is_named_and_can_be_fetched_again(
 
 
 @pytest.mark.usefixtures("mirror")
+def test_a_download_is_renamed_within_its_file_system(root, monkeypatch):
+    """From anywhere else, it would be a copy, which a reader can meet half-way."""
+    sources, replace = [], os.replace
+    monkeypatch.setattr(
+        _downloads.os, "replace", lambda a, b: (sources.append(Path(a)), replace(a, b))[1]
+    )
+    mnist(root=root)
+    assert len(sources) == 4
+    assert all(root in source.parents for source in sources)
+
+
+@pytest.mark.usefixtures("mirror")
 @pytest.mark.parametrize("file", range(4))
 def test_an_interrupted_download_leaves_no_file_and_can_be_repeated(root, monkeypatch, file):
     module = vision.datasets.mnist

@@ -72,6 +72,8 @@ def test_active_units_are_those_whose_mean_moves():
     vae = linear_vae(means, torch.tensor([-2.0, 0.0, 3.0, 1.0]).double())
     assert active_units(vae, means).tolist() == [True, True, False, False]
     assert active_units(vae, means, threshold=0.5).tolist() == [True, False, False, False]
+    pair = torch.tensor([[0.0], [1.0]]).double()  # a variance of 1/2, which does not exceed 1/2
+    assert not active_units(linear_vae(pair, pair[0]), pair, threshold=0.5)
 
 
 def test_the_aggregated_posterior_is_the_equal_mixture():
@@ -155,6 +157,7 @@ def test_memory_is_bounded_without_a_change_of_the_result(monkeypatch):
         ([0, 1, 0, 1], [0, 0, 1, 1], 0.5),  # no better than chance
         ([0, 0, 0, 1, 1, 1], [0, 0, 1, 0, 0, 1], 0.5),  # one to one: not both for class 0
         ([0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1], 1.0),  # a cluster left over takes its majority
+        ([0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 0, 0, 1, 1, 1, 1], 1.0),  # so does each of several
         ([0, 7, 7], [0, 1, 1], 1.0),  # clusters without examples
         ([0, 1], [1, 1], 1.0),  # a class without examples takes no cluster
         ([0, 0, 1], [10**9, 10**9, 3], 1.0),  # a large number takes no memory

@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from companion import checkpoints, pretrained
+from companion import pretrained
 from companion.data import mnist5k
 from companion.recipes import __main__ as command
 from companion.recipes import vaes
 from companion.recipes.vaes import Phase, Recipe, measure, strided, train
-from companion.training import Run
+from companion.training import Run, checkpoints
 
 SMALL = Recipe(
     {"latent_dim": 3, "hidden_dims": [16, 8], "prior": "vamp", "n_components": 4},

@@ -1,34 +1,57 @@
-"""Numbers for the prose, printed and handed to the book."""
+"""Numbers for the prose: recorded, handed to the book, and put into sentences."""
 
 import numpy as np
 import pytest
 import torch
 
 from companion.page import report as module
-from companion.page.report import report
+from companion.page.report import report, say
 
 PREFIX = "application/papermill.record/"
 
 
 @pytest.mark.parametrize(
-    ("value", "line"),
+    ("value", "shown"),
     [
-        (0.25, "gap = 0.25"),
-        (-103.456789, "gap = -103.46"),
-        (7, "gap = 7"),
-        (torch.tensor(0.5), "gap = 0.5"),
-        (torch.tensor([[0.5]], requires_grad=True), "gap = 0.5"),
-        (np.float64(1.5), "gap = 1.5"),
+        (0.25, "0.25"),
+        (-103.456789, "-103.456789"),
+        (7, "7"),
+        (torch.tensor(0.5), "0.5"),
+        (torch.tensor([[0.5]], requires_grad=True), "0.5"),
+        (np.float64(1.5), "1.5"),
     ],
 )
-def test_it_prints_the_number(value, line, capsys):
+def test_a_sentence_gets_the_number_and_the_report_shows_nothing(value, shown, capsys):
     report(gap=value)
-    assert capsys.readouterr().out == line + "\n"
+    assert capsys.readouterr().out == ""
+    say("It is {glue:text}`gap`.")
+    assert capsys.readouterr().out == f"It is {shown}.\n"
 
 
-def test_it_prints_in_the_order_of_the_call(capsys):
-    report(b=1.0, a=2.0)
-    assert capsys.readouterr().out == "b = 1\na = 2\n"
+def test_a_sentence_gets_the_last_report(capsys):
+    report(gap=1.0)
+    report(gap=2.0)
+    say("{glue:text}`gap:.1f`")
+    assert capsys.readouterr().out == "2.0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"$\frac{a}{gap:.1f}$, {glue:text}`gap:.1f`", r"$\frac{a}{gap:.1f}$, -1234.6"),
+        ("| {glue:text}`gap:+,.0f` | `gap:.1f` |", "| -1,235 | `gap:.1f` |"),
+        ("- [a](b.ipynb#c) {glue:text}`gap:.2g`\n- {cite}", "- [a](b.ipynb#c) -1.2e+03\n- {cite}"),
+    ],
+)
+def test_only_the_numbers_of_a_text_change(text, shown, capsys):
+    report(gap=-1234.56)
+    say(text)
+    assert capsys.readouterr().out == shown + "\n"
+
+
+def test_a_number_that_no_cell_reported_says_what_to_do():
+    with pytest.raises(KeyError, match=r"quotes `nowhere`.*Run the cells above first"):
+        say("{glue:text}`nowhere:.1f`")
 
 
 @pytest.fixture
@@ -61,4 +84,11 @@ def test_the_book_can_format_what_it_finds(displayed):
 def test_outside_a_notebook_nothing_is_displayed(monkeypatch, capsys):
     monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: pytest.fail("displayed"))
     report(gap=1.0)
-    assert capsys.readouterr().out == "gap = 1\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_in_a_notebook_a_sentence_is_shown_as_markdown(displayed):
+    report(gap=0.25)
+    say("*Gap* {glue:text}`gap:.1f`")
+    markdown, _ = displayed[-1]
+    assert markdown.data == "*Gap* 0.2"

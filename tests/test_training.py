@@ -17,8 +17,8 @@ from training_models import (
     weights,
 )
 
-from companion import training
 from companion.training import Run, fit
+from companion.training.fit import _order
 
 # --- the loop, against independent ones ---
 
@@ -106,11 +106,11 @@ def test_parameters_that_a_move_replaces_are_trained():
 
 
 def test_the_order_and_a_whole_run_ignore_the_default_device(tmp_path):
-    expected = training._order(50, 3, 0)
+    expected = _order(50, 3, 0)
     run = Run(device="cpu", progress=False, checkpoint=tmp_path / "run")
     model, data = Constant(), torch.arange(10.0)
     with torch.device("meta"):  # code that means the CPU must say so
-        assert torch.equal(training._order(50, 3, 0), expected)
+        assert torch.equal(_order(50, 3, 0), expected)
         fit(model, data, epochs=1, run=run)
         history = fit(model, data, heldout=None, epochs=2, run=run)
     assert history.train == {"loss": [4.5, 4.5]}

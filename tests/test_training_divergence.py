@@ -6,11 +6,10 @@ import pytest
 import torch
 from training_models import CPU, Constant, points
 
-from companion import checkpoints
 from companion.likelihoods import Gaussian
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
-from companion.training import History, Run, TrainingDiverged, fit
+from companion.training import History, Run, TrainingDiverged, checkpoints, fit
 from companion.vae import VAE, negative_elbo
 
 

@@ -21,8 +21,8 @@ from training_models import (
     weights,
 )
 
-from companion import _bar, _fit_checks
-from companion.training import Run, default_device, fit, generator_for
+from companion._require import training as require
+from companion.training import Run, _bar, default_device, fit, generator_for
 
 # Type errors are our own business: look below the type checker that the tests switch on.
 plain_fit = inspect.unwrap(fit)
@@ -224,9 +224,9 @@ def test_float64_on_mps_gets_a_message(name, model, data):
     mps = torch.device("mps")
     message = rf"`{name}` holds float64, .* MPS has no float64.*\.float\(\), or .*device='cpu'"
     with pytest.raises(TypeError, match=message):
-        _fit_checks.checked_data(model, data, None, mps)
-    _fit_checks.check_float64(model, data, torch.device("cpu"))
-    _fit_checks.check_float64(Regression(), (X, X.int()), mps)
+        require.checked_data(model, data, None, mps)
+    require.check_float64(model, data, torch.device("cpu"))
+    require.check_float64(Regression(), (X, X.int()), mps)
 
 
 def test_bad_precision_gets_a_message():
@@ -244,3 +244,13 @@ def test_lists_of_tensors_are_welcome():
     plain_fit(model, list(points()), **SETTINGS)
     expected, _ = trained(model=Regression())
     assert torch.equal(weights(model), weights(expected))
+
+
+def test_a_last_batch_of_one_under_batch_norm_gets_a_message():
+    with pytest.raises(ValueError, match=r"single example, and batch norm needs two.*batch_size"):
+        trained(data=points(9))
+
+
+def test_a_device_in_place_of_a_run_gets_a_message():
+    with pytest.raises(TypeError, match=r"`run` must be a Run.*Pass run=Run\(device='cpu'\)"):
+        plain_fit(Constant(), torch.ones(3), run="cpu")

@@ -15,11 +15,10 @@ from training_models import (
     weights,
 )
 
-from companion import _resume, checkpoints
 from companion.likelihoods import Gaussian
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
-from companion.training import Run, fit
+from companion.training import Run, _resume, checkpoints, fit
 from companion.vae import VAE, negative_elbo
 
 
@@ -237,6 +236,7 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path):
         lambda tensors, facts: tensors.pop("curve.train.loss"),
         lambda tensors, facts: facts["curves"]["train"].append("unknown"),
         lambda tensors, facts: facts.update(epochs=None),
+        lambda tensors, facts: facts.update(epochs=-1),
         lambda tensors, facts: facts.update(curves=None),
         lambda tensors, facts: facts.pop("settings"),
     ],

@@ -11,8 +11,8 @@ from companion.likelihoods import Bernoulli
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
 from companion.training import Run, fit
+from companion.training.wrappers import DynamicBinarization, KLWarmUp
 from companion.vae import VAE, Elbo, negative_elbo
-from companion.wrappers import DynamicBinarization, KLWarmUp
 
 GRAY = torch.rand(12, 4, generator=oracles.generator(1))
 

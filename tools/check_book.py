@@ -33,6 +33,7 @@ LINKS_THAT_LOAD_NOTHING = {"canonical", "next", "prev", "author", "license", "se
 REMOTE = re.compile(r"(https?:)?//", re.IGNORECASE)
 REMOTE_IN_CSS = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")\s]+)", re.I)
 RAW_ROLE = re.compile(r"\{(?:cite|glue|ref|numref|doc|eq)(?::\w+)?\}")
+GLUE = "application/papermill.record/"  # numbers on their way into sentences
 VERDICT = re.compile(r'data-status="([a-z ]+)"')
 
 
@@ -157,13 +158,18 @@ def page_faults(page: Path, soup: BeautifulSoup, places: dict[Path, set[str]]) -
     yield from link_faults(page, soup, places)
 
 
+def is_visible(output: NotebookNode) -> bool:
+    """Say whether an output shows something."""
+    return not all(kind.startswith(GLUE) for kind in output.get("data", {"stream": None}))
+
+
 def lost_outputs(executed: NotebookNode, page: BeautifulSoup) -> Iterator[str]:
-    """The page shows an output for every cell that has one."""
+    """The page shows an output for every cell that has one to see."""
     hidden = {"remove-cell", "remove-output"}
     showing = [
         cell
         for cell in code_cells(executed)
-        if cell.outputs and not hidden & set(cell.metadata.get("tags", []))
+        if any(map(is_visible, cell.outputs)) and not hidden & set(cell.metadata.get("tags", []))
     ]
     shown = page.select(".cell > .cell_output, .cell > details > .cell_output")
     if len(showing) != len(shown):

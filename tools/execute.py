@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from tools.estimate import cores, minutes
 from tools.pages import ROOT, chapters
 from tools.progress import Progress
-from tools.reference import Meter
+from tools.reference import Meter, kernel_manager
 
 BUDGET = 90.0  # reference seconds, see tools/reference.py
 CELL_TIMEOUT_SECONDS = 3600  # ends an endless loop, not a cell on a slow machine
@@ -87,7 +87,8 @@ def run(
         progress.cell(chapter.name, code.index(cell_index) + 1, len(code))
 
     progress.say(f"executing  {chapter.name}")
-    begin = len(meter.slowdowns)
+    begin = len(meter.costs)
+    spent: list[float] = []
     result = single_nb_execution(
         notebook,
         cwd=str(chapter.parent),
@@ -95,8 +96,9 @@ def run(
         allow_errors=False,
         extra_arguments=["--log-level=ERROR"],  # else each kernel warns about local sockets
         on_cell_execute=starts,
+        kernel_manager_class=kernel_manager(spent),
     )
-    return result, Timing(chapter, result.time, result.time / meter.slowdown(begin))
+    return result, Timing(chapter, result.time, sum(spent) / meter.cost(begin))
 
 
 def keep(

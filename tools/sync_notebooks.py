@@ -1,14 +1,17 @@
 """Write the notebook beside each chapter, so that it opens in Jupyter and in Colab.
 
 The Markdown file is the source. The notebook is derived from it, byte for byte the same on
-every machine, holds no outputs and reads well without this book's build: roles become links.
+every machine, holds no outputs and reads well without this book's build: roles become links, and
+a paragraph that quotes a number of the run becomes a folded cell that shows it with the number.
 `--check` writes nothing and fails if a committed notebook differs.
 """
 
 import argparse
+import copy
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import jupytext
@@ -19,14 +22,25 @@ from pybtex.database import Entry
 from tools import bibliography
 from tools.pages import ROOT, chapters, is_notebook
 
-GLUE = re.compile(r"\{glue:(?:text)?\}`(?P<key>[^`:]+)(?::[^`]*)?`")
+GLUE = "{glue:text}`"
 PAGE_LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
 FENCED_OR_CODE = re.compile(r"(^```.*?^```[ ]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 ROLE = re.compile(r"(\{[a-z:]+\}`[^`]+`)")
-QUOTED_NUMBERS = (
-    "> **In this notebook**, a name in code type in a sentence, such as `gap`, stands for a number "
-    "that a cell near it prints. The built book shows the number itself."
+OPENS_FENCE = re.compile(r"`{3,}|~{3,}|\$\$")
+NUMBERS_IN_TEXT = (
+    "> **In this notebook**, a paragraph that quotes a measured number appears when you run its "
+    "cell. *Run all cells* shows every one."
 )
+SAY = "# @title Text with numbers from this run\nfrom companion.page.report import say\n\n"
+FOLDED_TEXT = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
+# A folded cell of the source says by a tag what it does. One without such a tag draws a figure.
+FOLDED = {"hide-input", "hide-cell", "remove-input"}
+TITLES = {
+    "setup": "Set-up",
+    "scoring": "Scoring",
+    "checks": "Checks of the results",
+    "remove-input": "Quiz",
+}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -37,13 +51,8 @@ def outside_code(change: Callable[[str], str], text: str) -> str:
 
 
 def replace_roles(text: str, entries: Mapping[str, Entry]) -> str:
-    """Replace citations and quoted numbers by what a plain notebook can show."""
-
-    def replacement(match: re.Match[str]) -> str:
-        role = GLUE.sub(lambda glue: f"`{glue['key'].strip()}`", match[1])
-        return bibliography.resolve(role, entries)
-
-    return ROLE.sub(replacement, text)
+    """Replace citations by what a plain notebook can show."""
+    return ROLE.sub(lambda match: bibliography.resolve(match[1], entries), text)
 
 
 def replace_links(text: str, folder: Path) -> str:
@@ -72,16 +81,64 @@ def split_at_headings(text: str) -> Iterator[str]:
     yield "\n".join(lines).strip("\n")
 
 
+def blocks(text: str) -> Iterator[str]:
+    """Yield the paragraphs of a Markdown text; a list, table, formula or fold is one of them."""
+    block: list[str] = []
+    fence = ""
+    folded = blank = False
+    for line in text.splitlines():
+        inside = bool(fence) or folded
+        if block and blank and not inside and not line.startswith((" ", "\t")):
+            yield "\n".join(block)
+            block = []
+        if not folded and (mark := OPENS_FENCE.match(line)):
+            one_line = mark[0] == "$$" and line.count("$$") == 2
+            fence = "" if fence == mark[0] or one_line else fence or mark[0]
+        folded = (folded or line.startswith("<details")) and "</details>" not in line
+        blank = not line.strip()
+        if block or not blank:
+            block.append(line)
+    if block:
+        yield "\n".join(block)
+
+
+def say_cell(text: str) -> NotebookNode:
+    """Return a folded cell that shows a paragraph with the numbers of the run.
+
+    Raises:
+        ValueError: the paragraph holds both kinds of triple quotes.
+    """
+    quotes = next((kind for kind in ('"""', "'''") if kind not in text), None)
+    if quotes is None:
+        raise ValueError(f"a paragraph holds both kinds of triple quotes; remove one: {text!r}")
+    source = f"{SAY}say(r{quotes}\n{text.strip()}\n{quotes})"
+    return nbformat.v4.new_code_cell(source, metadata=copy.deepcopy(FOLDED_TEXT))
+
+
+def text_cells(text: str) -> Iterator[NotebookNode]:
+    """Yield the cells of a Markdown text: split at headings, and at paragraphs with numbers."""
+    for quotes_numbers, group in groupby(blocks(text), lambda block: GLUE in block):
+        if quotes_numbers:
+            yield say_cell("\n\n".join(block.strip("\n") for block in group))
+        else:
+            plain = "\n\n".join(block.strip("\n") for block in group)
+            yield from map(nbformat.v4.new_markdown_cell, filter(None, split_at_headings(plain)))
+
+
 def caption(cell: NotebookNode) -> str:
     """Return the caption of a figure, which only the built page would show."""
     return cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "").strip()
 
 
 def fold(cell: NotebookNode) -> NotebookNode:
-    """Fold in Jupyter what the page folds, and with a solution its verdict too."""
+    """Fold in Jupyter and in Colab what the page folds, and with a solution its verdict too."""
     tags = cell.metadata.get("tags", [])
-    if "hide-input" in tags or "hide-cell" in tags:
+    if FOLDED & set(tags):
         cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        cell.metadata["cellView"] = "form"
+        if not cell.source.startswith("# @title "):
+            title = next((TITLES[tag] for tag in tags if tag in TITLES), "Plot")
+            cell.source = f"# @title {title}\n{cell.source}"
     if "hide-cell" in tags:
         cell.metadata["jupyter"]["outputs_hidden"] = True
     return cell
@@ -89,20 +146,17 @@ def fold(cell: NotebookNode) -> NotebookNode:
 
 def cells(notebook: NotebookNode, folder: Path, entries: Mapping[str, Entry]) -> list[NotebookNode]:
     """Return the cells as a reader of the notebook gets them."""
-    result = []
+    result: list[NotebookNode] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             text = replace_links(replace_roles(cell.source, entries), folder)
-            sections = filter(None, split_at_headings(text))
-            result += [
-                nbformat.v4.new_markdown_cell(part, metadata=cell.metadata) for part in sections
-            ]
+            result += text_cells(text)
             continue
         result.append(fold(cell))
         if caption(cell):
-            result.append(nbformat.v4.new_markdown_cell(f"*Figure.* {caption(cell)}"))
-    if any("glue:" in cell.source for cell in notebook.cells):
-        result[0].source += f"\n\n{QUOTED_NUMBERS}"
+            result += text_cells(f"*Figure.* {caption(cell)}")
+    if any(GLUE in cell.source for cell in notebook.cells):
+        result[0].source += f"\n\n{NUMBERS_IN_TEXT}"
     return result
 
 

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from companion._require.arguments import require_finite, require_last_axis, require_tensor
+from companion._require.arguments import require_last_axis, require_tensor
 
 
-def require_vae(model: Any) -> None:
-    """Raise TypeError unless the argument is a module that encodes, decodes and has a prior."""
-    if not isinstance(model, nn.Module) or not hasattr(model, "encode"):
-        raise TypeError(
-            f"`model` must be a VAE, but it is a {type(model).__name__}. "
-            f"Pass the whole model: VAE(encoder, decoder, likelihood, prior)."
-        )
+def require_vae(**models: Any) -> None:
+    """Raise TypeError unless every argument is a module that encodes, decodes and has a prior."""
+    for name, model in models.items():
+        if not isinstance(model, nn.Module) or not hasattr(model, "encode"):
+            raise TypeError(
+                f"`{name}` must be a VAE, but it is a {type(model).__name__}. "
+                f"Pass the whole model: VAE(encoder, decoder, likelihood, prior)."
+            )
 
 
 def require_gaussian(dim: int | None = None, /, **pairs: Any) -> None:
@@ -27,14 +28,3 @@ def require_gaussian(dim: int | None = None, /, **pairs: Any) -> None:
         if dim is not None:
             require_tensor(mean=pair[0])
             require_last_axis(dim, mean=pair[0])
-
-
-def require_batch(x: Tensor) -> None:
-    """Raise unless x is a batch (B, *event) of finite numbers."""
-    require_tensor(x=x)
-    if x.dim() < 2 or len(x) == 0:
-        raise ValueError(
-            f"`x` has shape {tuple(x.shape)}, but a batch (B, *event) with B >= 1 is expected. "
-            f"One example becomes a batch of one by x[None]."
-        )
-    require_finite(x=x)

@@ -63,7 +63,8 @@ FINITE = Rule("finite", arguments.require_finite)  # where a result does not sho
 
 
 Integrand = Annotated[Callable[[Tensor], Tensor], Rule("a function", arguments.require_function)]
-Module = Annotated[nn.Module, Rule("an instance", arguments.require_module)]
+MODULE = Rule("an instance", arguments.require_module)
+Module = Annotated[nn.Module, MODULE]
 
 
 def one_of(*choices: str) -> Rule:
@@ -73,6 +74,15 @@ def one_of(*choices: str) -> Rule:
         arguments.require_choice(choices, **values)
 
     return Rule(" or ".join(map(repr, choices)), require)
+
+
+def instance(kind: type, remedy: str) -> Rule:
+    """Return the rule that a value is an instance of a class."""
+
+    def require(**values: Any) -> None:
+        arguments.require_instance(kind, remedy, **values)
+
+    return Rule(f"a {kind.__name__}", require)
 
 
 def within(low: float, high: float, remedy: str) -> Rule:
@@ -270,9 +280,19 @@ def _require_dims(parameter: _Parameter, tensor: Tensor, sizes: dict[str, int]) 
     if tensor.dim() < fewest or (tensor.dim() > fewest and not variadic):
         raise ValueError(
             f"`{name}` has shape {tuple(tensor.shape)}, but {_shown(dims, sizes)} is expected. "
-            f"{_remedy(name, tensor.dim(), fewest)}"
+            f"{_remedy(parameter, tensor.dim(), fewest)}"
         )
-    if dims[-1] in named and tensor.shape[-1] == 0:
+    if "*event" in dims and len(tensor) == 0:
+        raise ValueError(
+            f"`{name}` has shape {tuple(tensor.shape)}, but a batch (B, *event) with B >= 1 is "
+            f"expected. Pass at least one example."
+        )
+    if "*event" in dims and len(tensor) == 0:
+        raise ValueError(
+            f"`{name}` has shape {tuple(tensor.shape)}, but a batch (B, *event) with B >= 1 is "
+            f"expected. Pass at least one example."
+        )
+    if named and dims[-1] == named[-1] and tensor.shape[-1] == 0:
         raise ValueError(
             f"`{name}` has shape {tuple(tensor.shape)}: its last axis is empty. "
             f"At least one is expected on it."
@@ -297,9 +317,12 @@ def _shown(dims: tuple[str, ...], sizes: dict[str, int]) -> str:
     return f"({', '.join(known)}{',' if len(known) == 1 else ''})"
 
 
-def _remedy(name: str, found: int, expected: int) -> str:
+def _remedy(parameter: _Parameter, found: int, expected: int) -> str:
+    name = parameter.name
     if found > expected:
         return f"Take one of them, a row of a batch by {name}[0], or merge axes: {name}.flatten(1)."
+    if "*event" in (parameter.dims or ()):
+        return f"One example becomes a batch of one by {name}[None]."
     one, many = ("number", "vector") if expected == 1 else ("row", "batch")
     return f"One {one} becomes a {many} by {name}[None]."
 

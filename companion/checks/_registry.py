@@ -8,6 +8,7 @@ from importlib import import_module
 from math import inf
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 _NOT_CHAPTERS = {"authoring"}
 
@@ -30,6 +31,7 @@ class Exercise:
         judge: The function that judges an answer.
         number: Its number in the book, "1.2".
         answer: What its stub calls the answer.
+        task: The exercise as data, if it is written so (`companion.checks._tasks`).
     """
 
     key: str
@@ -37,9 +39,15 @@ class Exercise:
     judge: Callable[..., object]
     number: str = ""
     answer: str = "answer"
+    task: Any = None
 
 
 _exercises: dict[str, Exercise] = {}
+
+
+def register(exercise: Exercise) -> None:
+    """Enter an exercise into the list; an earlier one of that key gives way."""
+    _exercises[exercise.key] = exercise
 
 
 def exercise(
@@ -52,7 +60,7 @@ def exercise(
     """
 
     def decorate(judge: Callable) -> Callable:
-        _exercises[key] = Exercise(key, f"{number} {title}".strip(), judge, number, answer)
+        register(Exercise(key, f"{number} {title}".strip(), judge, number, answer))
         return judge
 
     return decorate

@@ -27,12 +27,16 @@ from companion.checks._compare import (
     uniform,
 )
 from companion.checks._registry import NotAttempted, NotYet, exercise
+from companion.checks._tasks import Case, FunctionTask, NumberTask, single
 
 __all__ = [
     "DETACHED",
+    "Case",
+    "FunctionTask",
     "Hints",
     "NotAttempted",
     "NotYet",
+    "NumberTask",
     "as_tensor",
     "call",
     "compare",
@@ -43,5 +47,6 @@ __all__ = [
     "nearest",
     "number",
     "require_no_nan",
+    "single",
     "uniform",
 ]

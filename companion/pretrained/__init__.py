@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from companion import checkpoints
 from companion._require.arguments import require_choice
 from companion.likelihoods import Bernoulli
 from companion.mixture import GaussianMixture
 from companion.networks import IMAGE, MLPDecoder, MLPEncoder
 from companion.priors import Prior, StandardNormal, VampPrior
+from companion.training import checkpoints
 from companion.vae import VAE
 
 FOLDER = Path(__file__).parent

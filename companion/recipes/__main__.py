@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from companion import checkpoints, pretrained
+from companion import pretrained
 from companion.data import mnist
 from companion.recipes.vaes import RECIPES, measure, train
-from companion.training import Run, default_device
+from companion.training import Run, checkpoints, default_device
 
 
 def main() -> None:

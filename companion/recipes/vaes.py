@@ -18,8 +18,8 @@ from companion.data import binarize
 from companion.metrics import active_units, mean_with_error
 from companion.priors import VampPrior
 from companion.training import Run, fit, generator_for
+from companion.training.wrappers import DynamicBinarization
 from companion.vae import VAE, importance_weighted_bound, negative_elbo
-from companion.wrappers import DynamicBinarization
 
 EVALUATION_SEED = 2026
 

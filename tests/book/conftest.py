@@ -1,12 +1,14 @@
 """The built book and a browser, for the tests marked `pages`."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -20,6 +22,23 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+class ByPage(LoadScopeScheduling):
+    """Send all tests of a page to one process, which so opens it once; other tests by their file.
+
+    (The marks of `--dist loadgroup` would be simpler, but pytest-xdist 3.8 ignores them silently
+    under pytest 9.2.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        page = re.search(r"\[(book/.*?\.html)", nodeid)
+        return page[1] if page else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log) -> ByPage | None:
+    """Distribute the tests by page where `--dist loadscope` asks for whole files otherwise."""
+    return ByPage(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def unavailable(reason: str) -> None:

@@ -146,6 +146,10 @@ def test_unexecuted_and_failed_cells_are_found():
 def test_output_missing_in_the_page_is_found():
     """What a cell has shown must be in the page, unless the author hides it."""
     shown = soup('<div class="cell"><div class="cell_output">x</div></div>')
-    cells = notebook(executed_cell("correct"), executed_cell("correct", tags=["remove-cell"]))
+    number = nbformat.v4.new_output("display_data", {check_book.GLUE + "text/plain": "0.25"})
+    quoted = nbformat.v4.new_code_cell("report(gap=0.25)", outputs=[number], execution_count=1)
+    cells = notebook(
+        executed_cell("correct"), executed_cell("correct", tags=["remove-cell"]), quoted
+    )
     assert list(check_book.lost_outputs(cells, shown)) == []
     assert len(list(check_book.lost_outputs(cells, soup("<p></p>")))) == 1

@@ -1,10 +1,13 @@
 """The notebooks beside the chapters: in step with their source, and readable by themselves."""
 
+import ast
 import json
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from tools import bibliography, sync_notebooks
 from tools.pages import ROOT, chapters, is_notebook, pages
@@ -22,6 +25,7 @@ See [next](02-b.md#part), [notation](../notes.md) and `[not a link](02-b.md)`.
 :tags: [solution, hide-cell]
 :cellView: form
 
+# @title Solution
 # not a heading {cite:t}`one`
 print(1)
 ```
@@ -81,7 +85,7 @@ def test_the_book_has_chapters():
 
 def test_citations_become_links(converted):
     """A reader of the notebook can follow them."""
-    text = converted.cells[0].source
+    text = converted.cells[1].source
     assert "By [Kingma and Welling (2014)](https://example.org/one)" in text
     assert "([Müller et al., 2015](https://doi.org/10.1/x); van den Oord, 2016)" in text
 
@@ -92,14 +96,83 @@ def test_unknown_citation_is_an_error(course):
         bibliography.resolve("{cite:t}`four`", bibliography.load(course / "references.bib"))
 
 
-def test_quoted_numbers_show_their_name(converted):
-    """The cell before prints the number under this name."""
-    assert "the gap is `gap`." in converted.cells[0].source
+LIVE = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+# Numbers
+
+```{code-cell} ipython3
+from companion.page.report import report
+report(gap=0.256, count=3)
+```
+
+Nothing measured here.
+
+By {cite:t}`one`, {glue:text}`gap:.2f` nats of $\\frac{a}{\\text{gap}}$ and "\"\"quotes";
+see [next](02-b.md).
+
+- an item with $2^{10}$
+  and a second line
+
+  and a second paragraph: {glue:text}`gap:.1f`
+- {glue:text}`count`
+
+| a | b |
+| --: | --: |
+| {glue:text}`gap:+.0%` | $\\mathbb{R}^{d}$ |
+
+$$
+a = b
+
+\\tag{1.1}
+$$
+
+The end: {glue:text}`gap:.3f`.
+"""
+
+
+@pytest.fixture
+def live(course: Path):
+    """A chapter whose sentences quote its run, as a notebook."""
+    (course / "vae" / "03-c.md").write_text(LIVE)
+    entries = bibliography.load(course / "references.bib")
+    return nbformat.reads(sync_notebooks.convert(course / "vae" / "03-c.md", entries), 4)
+
+
+def test_paragraphs_with_numbers_are_folded_cells(live):
+    """In JupyterLab and in Colab; the rest stays text."""
+    assert [cell.cell_type for cell in live.cells] == [
+        *("markdown", "code", "markdown", "code", "markdown", "code")
+    ]
+    for cell in (live.cells[3], live.cells[5]):
+        assert cell.source.startswith("# @title ")
+        assert cell.metadata["cellView"] == "form"
+        assert cell.metadata["jupyter"]["source_hidden"] is True
+    assert live.cells[4].source == "$$\na = b\n\n\\tag{1.1}\n$$"
+
+
+def test_after_running_the_sentences_hold_their_numbers(live):
+    """A kernel runs the notebook; formulas, links, lists and tables come through."""
+    NotebookClient(live, timeout=120, kernel_name="python3").execute()
+    shown, last = (live.cells[index].outputs[0]["data"]["text/markdown"] for index in (3, 5))
+    assert last.strip() == "The end: 0.256."
+    assert "[Kingma and Welling (2014)](https://example.org/one), 0.26 nats" in shown
+    assert '$\\frac{a}{\\text{gap}}$ and """quotes";\nsee [next](02-b.ipynb).' in shown
+    assert "  and a second paragraph: 0.3\n- 3\n" in shown
+    assert "| +26% | $\\mathbb{R}^{d}$ |" in shown
+    assert "glue" not in shown
+
+
+def test_both_triple_quotes_in_one_paragraph_are_refused():
+    """No Python string could hold it as it is."""
+    with pytest.raises(ValueError, match="both kinds of triple quotes"):
+        sync_notebooks.say_cell("\"\"\" and '''")
 
 
 def test_links_lead_to_notebooks(converted):
     """Only those to chapters change, and none inside code."""
-    text = converted.cells[0].source
+    text = converted.cells[1].source
     assert "[next](02-b.ipynb#part)" in text
     assert "[notation](../notes.md)" in text
     assert "`[not a link](02-b.md)`" in text
@@ -107,8 +180,8 @@ def test_links_lead_to_notebooks(converted):
 
 def test_code_and_its_metadata_survive(converted):
     """Code is copied as it is; solutions stay folded in Jupyter and Colab."""
-    cell = converted.cells[1]
-    assert cell.source == "# not a heading {cite:t}`one`\nprint(1)"
+    cell = converted.cells[2]
+    assert cell.source == "# @title Solution\n# not a heading {cite:t}`one`\nprint(1)"
     assert cell.metadata["cellView"] == "form"
     assert "solution" in cell.metadata["tags"]
     assert cell.outputs == []
@@ -118,9 +191,9 @@ def test_code_and_its_metadata_survive(converted):
 def test_cells_split_at_headings_but_not_inside_solutions(converted):
     """A folded solution stays in one piece."""
     kinds = [cell.cell_type for cell in converted.cells]
-    assert kinds == ["markdown", "code", "markdown", "code"]
-    assert converted.cells[2].source.startswith("## Second")
-    assert "## folded heading" in converted.cells[2].source
+    assert kinds == ["markdown", "code", "code", "markdown", "code"]
+    assert converted.cells[3].source.startswith("## Second")
+    assert "## folded heading" in converted.cells[3].source
 
 
 def test_conversion_is_stable(course):
@@ -129,7 +202,7 @@ def test_conversion_is_stable(course):
     texts = {sync_notebooks.convert(course / "vae" / "01-a.md", entries) for _ in range(3)}
     assert len(texts) == 1
     ids = [cell["id"] for cell in json.loads(texts.pop())["cells"]]
-    assert ids == ["01-a-000", "01-a-001", "01-a-002", "01-a-003"]
+    assert ids == [f"01-a-{index:03d}" for index in range(5)]
 
 
 def test_drift_is_found_and_repaired(course):
@@ -149,6 +222,80 @@ def test_only_pages_with_a_kernel_are_notebooks(course):
     """The front matter decides."""
     assert is_notebook(course / "vae" / "01-a.md")
     assert not is_notebook(course / "notes.md")
+
+
+def reported(code):
+    """The names that a cell hands to the text."""
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    return {
+        word.arg for call in calls if ast.unparse(call.func) == "report" for word in call.keywords
+    }
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_each_quoted_number_was_reported_by_a_cell_above(chapter):
+    """Else a notebook that is run from the top would stop at the sentence."""
+    known: set[str] = set()
+    for cell in nbformat.read(chapter.with_suffix(".ipynb"), 4).cells:
+        if cell.cell_type == "code":
+            known |= reported(cell.source)
+            quoted = set(re.findall(r"\{glue:text\}`(\w+)", cell.source))
+            assert quoted <= known
+
+
+def only_checks(code):
+    """Whether a cell does nothing but check results and report numbers."""
+    heads = ("report(", "torch.testing.assert_close(")
+    return all(
+        isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Expr) and ast.unparse(node).startswith(heads))
+        for node in ast.parse(code).body
+    )
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
+def test_what_is_no_lesson_is_folded_everywhere(chapter):
+    """Set-up, scoring, checks and plots: in the page, in JupyterLab and in Colab."""
+    notebook = nbformat.read(chapter.with_suffix(".ipynb"), 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert "setup" in code[0].metadata["tags"]
+    for cell in code:
+        tags = cell.metadata.get("tags", [])
+        folded = bool({"hide-input", "hide-cell", "remove-input"} & set(tags))
+        assert folded == bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+        assert folded == (cell.metadata.get("cellView") == "form")
+        assert folded == cell.source.startswith("# @title ")
+        assert folded or not ({"setup", "scoring", "checks"} & set(tags) or caption(cell))
+        assert folded or not only_checks(cell.source)
+
+
+def caption(cell):
+    """The caption of the figure that a cell draws, if it draws one."""
+    return cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+
+
+@pytest.mark.parametrize(
+    ("tags", "title"),
+    [
+        ("hide-input, setup", "Set-up"),
+        ("hide-input, scoring", "Scoring"),
+        ("hide-input, checks", "Checks of the results"),
+        ("hide-input", "Plot"),
+    ],
+)
+def test_a_folded_cell_says_what_it_does(course, tags, title):
+    """Colab and JupyterLab show the first line of the form."""
+    chapter = course / "vae" / "01-a.md"
+    chapter.write_text(
+        CHAPTER.replace("solution, hide-cell", tags)
+        .replace(":cellView: form\n", "")
+        .replace("# @title Solution\n", "")
+    )
+    notebook = nbformat.reads(
+        sync_notebooks.convert(chapter, bibliography.load(course / "references.bib")), 4
+    )
+    assert notebook.cells[2].source.startswith(f"# @title {title}\n# not a heading")
+    assert notebook.cells[2].metadata["cellView"] == "form"
 
 
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)

@@ -7,12 +7,10 @@ from torch import Tensor
 
 from companion.checks.authoring import (
     DETACHED,
+    Case,
+    FunctionTask,
     Hints,
-    NotYet,
-    as_tensor,
-    call,
     compare,
-    exercise,
     gradients,
     uniform,
 )
@@ -49,52 +47,55 @@ def _bound_slips(log_w: Tensor) -> Hints:
     }
 
 
-@exercise(
-    "elbo.iw_bound", number="1.7", answer="bound", title="The importance-weighted bound, safely"
-)
-def iw_bound(answer: object) -> str:
-    """Judge `bound(log_w)`: log-weights (S, B) to (B,)."""
-    log_w = uniform(-2, 1.5, 6, 4, seed=1)
-    exact = log_w.double().exp().mean(0).log()
-    hints = _bound_slips(log_w.double())
-    compare(call(answer, log_w=log_w), exact, hints, setting="With S = 6 and B = 4, ")
-    single = call(answer, log_w=log_w[:1])
-    compare(single, log_w[0], setting="With S = 1 the bound is the log-weight itself, but ")
-    _judge_extremes(answer, log_w)
-    found = gradients(answer, log_w=log_w - 2000)["log_w"]
-    wanted = (log_w.double() - exact).exp() / len(log_w)
+def _exact(log_w: Tensor) -> Tensor:
+    return log_w.logsumexp(0) - math.log(len(log_w))
+
+
+def _extreme(name: str, log_w: Tensor, reason: str) -> Case:
+    where = f"Right for moderate log-weights, but for log-weights {name} the result is"
+    return Case(
+        f"For log-weights {name}, ",
+        {"log_w": log_w},
+        not_finite=f"{where} not finite: {reason}. Take the largest out of the sum first.",
+        far_off=f"{where} far off. A small number added, or a clamp, hides the infinity but not "
+        "the error.",
+    )
+
+
+def _judge_gradient(answer: object) -> None:
+    found = gradients(answer, log_w=_LOG_W - 2000)["log_w"]
+    wanted = _LOG_W.double().softmax(0)
     compare(found, wanted, what="The gradient", setting="Near -2000, ", remark=DETACHED)
-    return "It holds for log-weights near -2000, and its gradient is the normalized weights."
 
 
-def _judge_extremes(answer: object, log_w: Tensor) -> None:
-    """Judge log-weights whose exponentials underflow, overflow or differ by thousands."""
-    steps = torch.tensor([-5000.0, 0.0, -300.0, 0.0, -1.0, -9000.0])
-    # Each row is far below the largest in some example: no fixed row is safe to shift by.
-    steps = torch.stack([steps.roll(b) for b in range(log_w.shape[1])], dim=1)
-    cases = {
-        "near -2000": (log_w - 2000, "`exp` of it is 0"),
-        "near +2000": (log_w + 2000, "`exp` of it is infinite"),
-        "that differ by thousands between samples": (
-            log_w + steps,
+_LOG_W = uniform(-2, 1.5, 6, 4, seed=1)
+# Each row is far below the largest in some example: no fixed row is safe to shift by.
+_STEPS = torch.tensor([-5000.0, 0.0, -300.0, 0.0, -1.0, -9000.0])
+_STEPS = torch.stack([_STEPS.roll(b) for b in range(4)], dim=1)
+
+FunctionTask(
+    "elbo.iw_bound",
+    number="1.7",
+    title="The importance-weighted bound, safely",
+    answer="bound",
+    reference=_exact,
+    slips=_bound_slips,
+    cases=[
+        Case("With S = 6 and B = 4, ", {"log_w": _LOG_W}),
+        Case("With S = 1 the bound is the log-weight itself, but ", {"log_w": _LOG_W[:1]}),
+        _extreme("near -2000", _LOG_W - 2000, "`exp` of it is 0"),
+        _extreme("near +2000", _LOG_W + 2000, "`exp` of it is infinite"),
+        _extreme(
+            "that differ by thousands between samples",
+            _LOG_W + _STEPS,
             "shift by the largest one, not by the mean, the first or the last",
         ),
-        "that differ by thousands between examples": (
-            log_w - torch.tensor([0.0, 700.0, 2000.0, 5000.0]),
+        _extreme(
+            "that differ by thousands between examples",
+            _LOG_W - torch.tensor([0.0, 700.0, 2000.0, 5000.0]),
             "shift each example by its own largest one, not all by the same",
         ),
-    }
-    for name, (value, reason) in cases.items():
-        expected = value.double().logsumexp(0) - math.log(len(value))
-        result = as_tensor(call(answer, log_w=value))
-        if result.shape == expected.shape and not torch.isfinite(result).all():
-            raise NotYet(
-                f"Right for moderate log-weights, but for log-weights {name} the result is not "
-                f"finite: {reason}. Take the largest out of the sum first."
-            )
-        if result.shape == expected.shape and (result - expected).abs().max() > 100:
-            raise NotYet(
-                f"Right for moderate log-weights, but for log-weights {name} the result is far "
-                "off. A small number added, or a clamp, hides the infinity but not the error."
-            )
-        compare(result, expected, setting=f"For log-weights {name}, ")
+    ],
+    further=[_judge_gradient],
+    praise="It holds for log-weights near -2000, and its gradient is the normalized weights.",
+)

@@ -6,20 +6,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from companion.checks.authoring import (
-    DETACHED,
-    Hints,
-    NotYet,
-    call,
-    compare,
-    exercise,
-    gradients,
-    number,
-    uniform,
-)
+from companion.checks.authoring import Case, FunctionTask, Hints, NumberTask, uniform
 
 _BY_HAND = 0.5 * (4 + 1 - 1 - math.log(4))
-_BY_HAND_HINTS = {
+_BY_HAND_SLIPS = {
     "You took 4 as the standard deviation. It is the variance: the standard deviation is 2.": 0.5
     * (16 + 1 - 1 - math.log(16)),
     "You are off by a factor of 2: every term of a Gaussian log-density has a one half in front.": 2
@@ -38,26 +28,29 @@ _BY_HAND_HINTS = {
     * (4 + 1 - 1 + math.log(4)),
 }
 
-
-@exercise("elbo.kl_by_hand", number="1.1", title="A KL divergence by hand")
-def kl_by_hand(answer: object) -> str:
-    """Judge KL(N(1, 4) || N(0, 1)) in nats, to two decimals."""
-    value = number(answer)
-    if abs(value - _BY_HAND) < 0.0035:  # 1.31 is the coarsest rounding
-        return "Now swap q and p in your mind: the other way round it is a different number."
-    for hint, wrong in _BY_HAND_HINTS.items():
-        if abs(value - wrong) < 0.006:
-            raise NotYet(hint)
-    if value < 0:
-        raise NotYet("A KL divergence is never negative.")
-    if abs(value - 1.3) < 1e-9:
-        raise NotYet("That is close. Give at least two decimals, correctly rounded.")
-    if abs(value - _BY_HAND) < 0.05:
-        raise NotYet("Close, but not a rounding of the right value.")
-    raise NotYet(
-        f"{value:.6g} is not it. Write down E_q[log q(z) - log p(z)] with both densities, expand "
-        "the squares, and use E_q[z] = 1 and E_q[z²] = 4 + 1."
-    )
+NumberTask(
+    "elbo.kl_by_hand",
+    number="1.1",
+    title="A KL divergence by hand",
+    value=_BY_HAND,
+    within=0.0035,  # 1.31 is the coarsest rounding
+    slips=_BY_HAND_SLIPS,
+    slip_within=0.006,
+    rules=[
+        (lambda value: value < 0, "A KL divergence is never negative."),
+        (
+            lambda value: abs(value - 1.3) < 1e-9,
+            "That is close. Give at least two decimals, correctly rounded.",
+        ),
+        (
+            lambda value: abs(value - _BY_HAND) < 0.05,
+            "Close, but not a rounding of the right value.",
+        ),
+    ],
+    otherwise="{value} is not it. Write down E_q[log q(z) - log p(z)] with both densities, "
+    "expand the squares, and use E_q[z] = 1 and E_q[z²] = 4 + 1.",
+    praise="Now swap q and p in your mind: the other way round it is a different number.",
+)
 
 
 def _kl_terms(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
@@ -167,28 +160,28 @@ def _kl_exact(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tens
     return kl_divergence(q, Normal(mean_p, (log_var_p / 2).exp())).sum(-1)
 
 
-@exercise("elbo.kl", number="1.2", answer="kl", title="The Gaussian KL divergence in code")
-def kl(answer: object) -> str:
-    """Judge `kl(mean_q, log_var_q, mean_p, log_var_p)`: (B, D) tensors to (B,)."""
-    names = ("mean_q", "log_var_q", "mean_p", "log_var_p")
-    low, high = (-2.0, 0.2, -2.0, 0.2), (2.0, 1.4, 2.0, 1.4)
-    general = [uniform(a, b, 4, 3, seed=i) for i, (a, b) in enumerate(zip(low, high, strict=True))]
-    double = [value.double() for value in general]
-    result = call(answer, **dict(zip(names, general, strict=True)))
-    compare(result, _kl_exact(*double), _kl_slips(*double), setting="With B = 4 and D = 3, ")
+_ARGUMENTS = ("mean_q", "log_var_q", "mean_p", "log_var_p")
+_GENERAL = {
+    name: uniform(low, high, 4, 3, seed=seed)
+    for seed, (name, low, high) in enumerate(
+        zip(_ARGUMENTS, (-2.0, 0.2, -2.0, 0.2), (2.0, 1.4, 2.0, 1.4), strict=True)
+    )
+}
+_NARROW = {name: uniform(-3, -0.5, 2, 1, seed=10 + i) for i, name in enumerate(_ARGUMENTS)}
+_SAME = {f"{what}_{of}": _GENERAL[f"{what}_q"] for of in ("q", "p") for what in ("mean", "log_var")}
 
-    narrow = [uniform(-3, -0.5, 2, 1, seed=10 + i) for i in range(4)]
-    result = call(answer, **dict(zip(names, narrow, strict=True)))
-    setting = "With negative log-variances, B = 2 and D = 1, "
-    compare(result, _kl_exact(*[value.double() for value in narrow]), setting=setting)
-
-    mean, log_var = general[:2]
-    result = call(answer, mean_q=mean, log_var_q=log_var, mean_p=mean, log_var_p=log_var)
-    compare(result, torch.zeros(4), setting="With q equal to p, ")
-
-    found = gradients(answer, **dict(zip(names, general, strict=True)))
-    wanted = gradients(_kl_exact, **dict(zip(names, double, strict=True)))
-    for name in names[:2]:  # those the encoder gives
-        what = f"The gradient with respect to `{name}`"
-        compare(found[name], wanted[name], what=what, remark=DETACHED)
-    return "It agrees with `torch.distributions`, and its gradient with autograd's."
+FunctionTask(
+    "elbo.kl",
+    number="1.2",
+    title="The Gaussian KL divergence in code",
+    answer="kl",
+    reference=_kl_exact,
+    slips=_kl_slips,
+    cases=[
+        Case("With B = 4 and D = 3, ", _GENERAL),
+        Case("With negative log-variances, B = 2 and D = 1, ", _NARROW),
+        Case("With q equal to p, ", _SAME),
+    ],
+    gradients_by=("mean_q", "log_var_q"),  # those the encoder gives
+    praise="It agrees with `torch.distributions`, and its gradient with autograd's.",
+)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from companion.checks.authoring import uniform
+from companion.checks.authoring import Case, uniform
 
 NAMES = ("z", "logits", "mean", "log_var")
 
@@ -46,6 +46,24 @@ def a_narrow_mixture(seed: int, *, batch: int, components: int, dim: int) -> dic
         "mean": uniform(-1, 1, components, dim, seed=seed + 2),
         "log_var": uniform(-2, -0.3, components, dim, seed=seed + 3),
     }
+
+
+def cases(seed: int, narrow_seed: int, atol: float = 1e-4) -> list[Case]:
+    """Return a general case, and narrow ones in which two of the three sizes are small."""
+    found = [
+        Case(
+            "With B = 4, K = 5 and D = 3, ",
+            a_mixture(seed, batch=4, components=5, dim=3),
+            atol=atol,
+        )
+    ]
+    for batch, components, dim in ((3, 2, 2), (2, 1, 3), (1, 4, 1)):
+        sizes = f"B = {batch}, K = {components} and D = {dim}"
+        arguments = a_narrow_mixture(narrow_seed, batch=batch, components=components, dim=dim)
+        found.append(
+            Case(f"With negative logits and log-variances, {sizes}, ", arguments, atol=atol)
+        )
+    return found
 
 
 def doubled(arguments: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,24 +2,13 @@
 
 import math
 
-import torch
 from torch import Tensor
 
-from companion.checks.authoring import (
-    DETACHED,
-    Hints,
-    NotYet,
-    as_tensor,
-    call,
-    compare,
-    exercise,
-    gradients,
-    number,
-)
+from companion.checks.authoring import Case, FunctionTask, Hints, NumberTask
 from companion.checks.mixtures import _oracle
 
 _BY_HAND = 4 / 7
-_BY_HAND_HINTS = {
+_BY_HAND_SLIPS = {
     "This is the first component's weight: what you knew before you saw z. (If you did compute: "
     "the factor 1/σ in front of the exponential is missing.)": 0.4,
     "This is the second component's responsibility. The question is about the first.": 3 / 7,
@@ -45,32 +34,34 @@ _BY_HAND_HINTS = {
     "component.": 1.0,
 }
 
-
-@exercise("mixtures.by_hand", number="4.1", title="A responsibility by hand")
-def by_hand(answer: object) -> str:
-    """Judge the responsibility of N(0, 1), weight 0.4, beside N(3, 4), weight 0.6, at z = 1."""
-    value = number(answer)
-    if abs(value - _BY_HAND) < 0.002:  # 0.57 is the coarsest rounding
-        return (
-            "The narrow component gains on the wide one: at one standard deviation from its mean, "
-            "each is as high as its 1/σ."
-        )
-    for hint, wrong in _BY_HAND_HINTS.items():
-        if abs(value - wrong) < 0.003:
-            raise NotYet(hint)
-    if abs(value - 100 * _BY_HAND) < 0.2:
-        raise NotYet("That is in percent. Give the probability itself, a number below 1.")
-    if not 0 <= value <= 1:
-        raise NotYet("A responsibility is a probability: it lies between 0 and 1.")
-    if abs(value - 0.6) < 1e-9:
-        raise NotYet(
+NumberTask(
+    "mixtures.by_hand",
+    number="4.1",
+    title="A responsibility by hand",
+    value=_BY_HAND,
+    within=0.002,  # 0.57 is the coarsest rounding
+    slips=_BY_HAND_SLIPS,
+    slip_within=0.003,
+    rules=[
+        (
+            lambda value: abs(value - 100 * _BY_HAND) < 0.2,
+            "That is in percent. Give the probability itself, a number below 1.",
+        ),
+        (
+            lambda value: not 0 <= value <= 1,
+            "A responsibility is a probability: it lies between 0 and 1.",
+        ),
+        (
+            lambda value: abs(value - 0.6) < 1e-9,
             "Give at least two decimals, correctly rounded. (Or is it the second component's "
-            "weight?)"
-        )
-    raise NotYet(
-        f"{value:.6g} is not it. Write down weight times density for both components; "
-        "then divide the first by the sum. How many standard deviations is z from each mean?"
-    )
+            "weight?)",
+        ),
+    ],
+    otherwise="{value} is not it. Write down weight times density for both components; then divide "
+    "the first by the sum. How many standard deviations is z from each mean?",
+    praise="The narrow component gains on the wide one: at one standard deviation from its mean, "
+    "each is as high as its 1/σ.",
+)
 
 
 def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
@@ -189,55 +180,46 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
     return {**_combination_slips(logits, each), **_gaussian_slips(z, logits, mean, log_var)}
 
 
-@exercise(
-    "mixtures.log_density", number="4.2", answer="log_density", title="A mixture's log-density"
-)
-def log_density(answer: object) -> str:
-    """Judge `log_density(z, logits, mean, log_var)`: codes (B, D) to (B,)."""
-    general = _oracle.a_mixture(1, batch=4, components=5, dim=3)
-    double = _oracle.doubled(general)
-    setting = "With B = 4, K = 5 and D = 3, "
-    compare(
-        call(answer, **general), _oracle.log_density(**double), _slips(**double), setting=setting
+def _extreme(name: str, reason: str, arguments: dict[str, Tensor]) -> Case:
+    where = f"Right for moderate densities, but for {name} the result is"
+    return Case(
+        f"For {name}, ",
+        arguments,
+        atol=0.02,
+        not_finite=f"{where} not finite: {reason}. Stay with logarithms, and use "
+        "`torch.logsumexp` for the sum.",
+        far_off=f"{where} far off. A small number added, or a clamp, hides the infinity but not "
+        "the error.",
     )
-    for batch, components, dim in ((3, 2, 2), (2, 1, 3), (1, 4, 1)):
-        arguments = _oracle.a_narrow_mixture(20, batch=batch, components=components, dim=dim)
-        setting = (
-            f"With negative logits and log-variances, B = {batch}, K = {components} and D = {dim}, "
-        )
-        expected = _oracle.log_density(**_oracle.doubled(arguments))
-        compare(call(answer, **arguments), expected, setting=setting)
-    judge_extremes(answer)
-    found = gradients(answer, **general)
-    wanted = gradients(_oracle.log_density, **double)
-    for name in _oracle.NAMES:
-        what = f"The gradient with respect to `{name}`"
-        compare(found[name], wanted[name], what=what, remark=DETACHED)
-    return "It agrees with `MixtureSameFamily`, also where the density is 0 in any floating point."
 
 
-def judge_extremes(answer: object) -> None:
-    """Judge a code far from every component, and a density too high for `exp`."""
-    near = _oracle.a_mixture(1, batch=4, components=5, dim=3)
+def _extremes() -> list[Case]:
+    """Return a code far from every component, and a density too high for `exp`."""
+    far = _oracle.a_mixture(1, batch=4, components=5, dim=3)
     high = _oracle.a_narrow_mixture(40, batch=2, components=2, dim=150)
     high |= {name: 0.003 * high[name] for name in ("z", "mean")}
     high["log_var"] = 0 * high["log_var"] - 12
-    cases = {
-        "a code far from every component": (near | {"z": near["z"] + 300}, "`exp` of it is 0"),
-        "150 dimensions with tiny variances": (high, "`exp` of it is infinite"),
-    }
-    for name, (arguments, reason) in cases.items():
-        expected = _oracle.log_density(**_oracle.doubled(arguments))
-        result = as_tensor(call(answer, **arguments))
-        same = result.shape == expected.shape
-        if same and not torch.isfinite(result).all():
-            raise NotYet(
-                f"Right for moderate densities, but for {name} the result is not finite: {reason}. "
-                "Stay with logarithms, and use `torch.logsumexp` for the sum."
-            )
-        if same and (result - expected).abs().max() > 100:
-            raise NotYet(
-                f"Right for moderate densities, but for {name} the result is far off. A small "
-                "number added, or a clamp, hides the infinity but not the error."
-            )
-        compare(result, expected, setting=f"For {name}, ", atol=0.02)
+    far["z"] = far["z"] + 300
+    return [
+        _extreme("a code far from every component", "`exp` of it is 0", far),
+        _extreme("150 dimensions with tiny variances", "`exp` of it is infinite", high),
+    ]
+
+
+TASK = FunctionTask(
+    "mixtures.log_density",
+    number="4.2",
+    title="A mixture's log-density",
+    answer="log_density",
+    reference=_oracle.log_density,
+    slips=_slips,
+    cases=[*_oracle.cases(1, 20), *_extremes()],
+    gradients_by=_oracle.NAMES,
+    praise="It agrees with `MixtureSameFamily`, also where the density is 0 in any floating point.",
+)
+
+
+def judge_extremes(answer: object) -> None:
+    """Judge the extreme cases alone."""
+    for case in TASK.cases[-2:]:
+        TASK.judge_case(answer, case)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from companion.checks.authoring import (
+    FunctionTask,
     Hints,
     NotYet,
     as_tensor,
@@ -92,28 +93,6 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
     }  # fmt: skip
 
 
-@exercise(
-    "mixtures.responsibilities", number="4.3", answer="responsibilities", title="Responsibilities"
-)
-def responsibilities(answer: object) -> str:
-    """Judge `responsibilities(z, logits, mean, log_var)`: codes (B, D) to (B, K)."""
-    general = _oracle.a_mixture(60, batch=4, components=5, dim=3)
-    double = _oracle.doubled(general)
-    result = call(answer, **general)
-    setting = "With B = 4, K = 5 and D = 3, "
-    slips = _responsibility_slips(**double)
-    compare(result, _responsibilities(**double), slips, setting=setting, atol=2e-5)
-    for batch, components, dim in ((3, 2, 2), (2, 1, 3), (1, 4, 1)):
-        arguments = _oracle.a_narrow_mixture(70, batch=batch, components=components, dim=dim)
-        setting = (
-            f"With negative logits and log-variances, B = {batch}, K = {components} and D = {dim}, "
-        )
-        expected = _responsibilities(**_oracle.doubled(arguments))
-        compare(call(answer, **arguments), expected, setting=setting, atol=2e-5)
-    _judge_outlier(answer)
-    return "They sum to one for every code, and they stay right for a code far from everything."
-
-
 def _judge_outlier(answer: object) -> None:
     """Judge a code whose joint densities are all zero in floating point."""
     arguments = {
@@ -139,6 +118,19 @@ def _judge_outlier(answer: object) -> None:
                 "makes them all equal. Stay with logarithms."
             )
     compare(result, expected, setting="For a code far from every component, ", atol=5e-3)
+
+
+FunctionTask(
+    "mixtures.responsibilities",
+    number="4.3",
+    title="Responsibilities",
+    answer="responsibilities",
+    reference=_responsibilities,
+    slips=_responsibility_slips,
+    cases=_oracle.cases(60, 70, atol=2e-5),
+    further=[_judge_outlier],
+    praise="They sum to one for every code, and they stay right for a code far from everything.",
+)
 
 
 def _m_step(z: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,17 +8,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from companion.checks.authoring import (
-    DETACHED,
-    Hints,
-    NotYet,
-    as_tensor,
-    call,
-    compare,
-    exercise,
-    gradients,
-    uniform,
-)
+from companion.checks.authoring import Case, FunctionTask, Hints, NotYet, call, single, uniform
 
 
 def _parts(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,47 +105,15 @@ def _batch(size: int, n_latent: int, seed: int) -> dict[str, Tensor]:
     }
 
 
-def _single(result: object) -> Tensor:
-    tensor = as_tensor(result)
-    return tensor.reshape(()) if tensor.numel() == 1 else tensor
+_FIRST, _SECOND = _batch(4, 6, 20), _batch(7, 3, 30)
 
 
-@exercise("mnist.batch_loss", number="3.2", answer="loss", title="The loss of a batch")
-def batch_loss(answer: object) -> str:
-    """Judge `loss(logits, x, mean, log_var)`: the negative ELBO, averaged over the batch."""
-    for size, n_latent, seed in [(4, 6, 20), (7, 3, 30)]:
-        arguments = _batch(size, n_latent, seed)
-        double = {name: value.double() for name, value in arguments.items()}
-        result = _single(call(answer, **arguments))
-        setting = f"With B = {size} and D = {n_latent}, "
-        compare(result, _loss(**double), _slips(**double), setting=setting)
-    _judge_saturation(answer, arguments)
-    _judge_gray(answer, arguments)
-    _judge_gradients(answer, arguments.pop("x"), arguments)
-    return (
-        "Summed over pixels and dimensions, averaged over the batch, and it refuses what a "
-        "Bernoulli can't describe."
-    )
-
-
-def _judge_gradients(answer: Any, x: Tensor, arguments: dict[str, Tensor]) -> None:
-    def with_pixels(logits: Tensor, mean: Tensor, log_var: Tensor) -> object:
-        return answer(logits, x, mean, log_var)
-
-    found = gradients(with_pixels, **arguments)
-    double = {name: value.double() for name, value in arguments.items()}
-    wanted = gradients(lambda a, b, c: _loss(a, x.double(), b, c), **double)
-    for name in arguments:
-        what = f"The gradient with respect to `{name}`"
-        compare(found[name], wanted[name], what=what, remark=DETACHED, atol=1e-6)
-
-
-def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
+def _judge_saturation(answer: object) -> None:
     """Judge logits whose sigmoid is exactly 0 or 1 in single precision."""
-    sure = {**arguments, "logits": 100 * arguments["logits"].sign()}
+    sure = {**_SECOND, "logits": 100 * _SECOND["logits"].sign()}
     sure["logits"][0, 0, 0] = 250.0
     expected = _loss(**{name: value.double() for name, value in sure.items()})
-    result = _single(call(answer, **sure)).double()
+    result = single(call(answer, **sure)).double()
     if result.shape == () and not torch.isclose(result, expected, rtol=1e-4):
         raise NotYet(
             f"Right for small logits, but for logits of 100 and more yours gives {result:.6g} "
@@ -166,9 +124,9 @@ def _judge_saturation(answer: object, arguments: dict[str, Tensor]) -> None:
         )
 
 
-def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
+def _judge_gray(answer: Any) -> None:
     """Judge images that are not binary: one gray pixel in a batch is enough."""
-    binary = arguments["x"]
+    binary = _SECOND["x"]
     cases = {
         "gray images": uniform(0, 1, *binary.shape, seed=41),
         "one gray pixel in the batch": _with_pixel(binary, 0.5),
@@ -177,7 +135,7 @@ def _judge_gray(answer: Any, arguments: dict[str, Tensor]) -> None:
         "a pixel of 255 (images that were never divided by 255)": _with_pixel(binary, 255.0),
     }
     for what, x in cases.items():
-        outcome = call(_outcome_of(answer), **{**arguments, "x": x})
+        outcome = call(_outcome_of(answer), **{**_SECOND, "x": x})
         if outcome == "nothing":
             raise NotYet(
                 f"Right for binary images, but for {what} yours raises no exception. A Bernoulli "
@@ -207,3 +165,20 @@ def _outcome_of(answer: Any) -> Callable[..., str]:
         return "nothing"
 
     return function
+
+
+FunctionTask(
+    "mnist.batch_loss",
+    number="3.2",
+    title="The loss of a batch",
+    answer="loss",
+    reference=_loss,
+    slips=_slips,
+    read=single,
+    cases=[Case("With B = 4 and D = 6, ", _FIRST), Case("With B = 7 and D = 3, ", _SECOND)],
+    further=[_judge_saturation, _judge_gray],
+    gradients_by=("logits", "mean", "log_var"),
+    gradient_atol=1e-6,
+    praise="Summed over pixels and dimensions, averaged over the batch, and it refuses what a "
+    "Bernoulli can't describe.",
+)

@@ -9,12 +9,13 @@ from torch.distributions import ContinuousBernoulli
 from torch.nn import functional as F
 
 from companion.checks.authoring import (
+    Case,
+    FunctionTask,
     Hints,
     NotYet,
     as_tensor,
     call,
     compare,
-    exercise,
     gradients,
 )
 
@@ -57,13 +58,12 @@ def _slips(logits: Tensor) -> Hints:
         "subtracted.": -right,
         "This is the integral. Take its logarithm.": right.exp(),
         "You forgot to divide by the logit: the integral of exp(x logit) is (exp(logit) - 1) "
-        "divided by it.": [logits.expm1().abs().log(), logits.expm1().log()],
+        "divided by it.": logits.expm1().abs().log(),
         "You multiplied by the logit where the integral divides by it.": [
             (logits.expm1() * logits).log()
         ],
         "You forgot the lower end of the integral, x = 0: subtract 1 from exp(logit).": [
             (logits.exp() / size).log(),
-            logits - logits.log(),
             logits - size.log(),
         ],
         "The sign of the logit is wrong: A grows with it.": right - logits,
@@ -78,32 +78,6 @@ def _slips(logits: Tensor) -> Hints:
             right.mean(),
         ],
     }
-
-
-@exercise(
-    "mnist.log_normalizer",
-    number="3.7",
-    answer="log_normalizer",
-    title="The continuous Bernoulli's normalizer",
-)
-def log_normalizer(answer: object) -> str:
-    """Judge `log_normalizer(logits)`: tensors of any shape, entry by entry."""
-    compare(
-        call(answer, logits=_MODERATE),
-        _each(_exact, _MODERATE),
-        _slips(_MODERATE.double()),
-        setting="For moderate logits, shape (2, 4), ",
-        rtol=_TOLERANCE,
-        atol=_TOLERANCE,
-        remark="If only the smallest logits are wrong, a series reaches too far.",
-    )
-    _require_not_torch(answer)
-    for name in _RANGES:
-        _judge_range(answer, name)
-    return (
-        "Right from -1000 to 1000, and at 0 with its gradient, one half: there a pixel is uniform "
-        "on [0, 1], and its mean is one half."
-    )
 
 
 def _both(sizes: Tensor) -> Tensor:
@@ -202,3 +176,30 @@ def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> N
 
 
 _FLAT = "Something is constant there: a `clamp`, a rounding, or a `.detach()`."
+
+
+def _judge_ranges(answer: object) -> None:
+    for name in _RANGES:
+        _judge_range(answer, name)
+
+
+FunctionTask(
+    "mnist.log_normalizer",
+    number="3.7",
+    title="The continuous Bernoulli's normalizer",
+    answer="log_normalizer",
+    reference=lambda logits: _each(_exact, logits),
+    slips=_slips,
+    cases=[
+        Case(
+            "For moderate logits, shape (2, 4), ",
+            {"logits": _MODERATE},
+            rtol=_TOLERANCE,
+            atol=_TOLERANCE,
+            remark="If only the smallest logits are wrong, a series reaches too far.",
+        )
+    ],
+    further=[_require_not_torch, _judge_ranges],
+    praise="Right from -1000 to 1000, and at 0 with its gradient, one half: there a pixel is "
+    "uniform on [0, 1], and its mean is one half.",
+)

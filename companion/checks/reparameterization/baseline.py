@@ -5,7 +5,15 @@ import math
 import torch
 from torch import Tensor
 
-from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise
+from companion.checks.authoring import (
+    Case,
+    FunctionTask,
+    Hints,
+    NotYet,
+    as_tensor,
+    call,
+    compare,
+)
 
 _MANY = 100  # a loop over all pairs of samples and both scores is welcome
 _VALUES = torch.tensor([5.0, -1.5, 9.0, 2.25, 0.5, 7.0, 3.5, -2.0, 6.25, 1.0])
@@ -79,25 +87,8 @@ def _grid(n_samples: int, mean: float, var: float) -> tuple[Tensor, Tensor]:
     return z, torch.stack([noise / math.sqrt(var), (noise**2 - 1) / 2], dim=1)
 
 
-@exercise(
-    "reparameterization.baseline",
-    number="2.4",
-    answer="best_baseline",
-    title="The best baseline, from the other draws",
-)
-def baseline(answer: object) -> str:
-    """Judge `best_baseline(values, score)`: f (S,) and scores (S, D) to baselines (S, D)."""
-    values, score = _VALUES, _scores()
-    result = call(answer, values=values, score=score)
-    right = exact(values.double(), score.double())
-    hints = slips(values.double(), score.double())
-    compare(result, right, hints, setting="With S = 10 and D = 2, ", rtol=1e-4)
-
-    two = call(answer, values=values[:2], score=score[:2])
-    wanted = values[:2].flip(0)[:, None].expand(2, 2)
-    setting = "With S = 2 each sample's baseline is the other's f, but "
-    compare(two, wanted, setting=setting, rtol=1e-3)
-
+def _judge_many(answer: object) -> None:
+    """Judge f(z) = exp(z) with many draws against the closed form."""
     mean, var = 0.5, 0.1
     z, score = _grid(_MANY, mean, var)
     result = as_tensor(call(answer, values=z.exp().float(), score=score.float()))
@@ -108,7 +99,25 @@ def baseline(answer: object) -> str:
     closed = math.exp(mean + var / 2) * torch.tensor([1 + var, 1 + 2 * var + var**2 / 2])
     setting = f"With f(z) = exp(z), z ~ N(0.5, 0.1) and S = {_MANY}, "
     compare(result.double().median(0).values, closed, setting=setting, what="The median", rtol=0.06)
-    return (
-        "For f = exp(z) it comes near your result on paper. And since no sample is in its own "
-        "baseline, the estimate stays unbiased."
-    )
+
+
+FunctionTask(
+    "reparameterization.baseline",
+    number="2.4",
+    title="The best baseline, from the other draws",
+    answer="best_baseline",
+    reference=exact,
+    slips=slips,
+    cases=[
+        Case("With S = 10 and D = 2, ", {"values": _VALUES, "score": _scores()}, rtol=1e-4),
+        Case(
+            "With S = 2 each sample's baseline is the other's f, but ",
+            {"values": _VALUES[:2], "score": _scores()[:2]},
+            expected=_VALUES[:2].flip(0)[:, None].expand(2, 2),
+            rtol=1e-3,
+        ),
+    ],
+    further=[_judge_many],
+    praise="For f = exp(z) it comes near your result on paper. And since no sample is in its own "
+    "baseline, the estimate stays unbiased.",
+)

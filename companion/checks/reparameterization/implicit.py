@@ -4,16 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
-from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise
-
-Mixture = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-def example(n_samples: int = 5, seed: int = 0) -> Mixture:
-    """Return z (S,), and weights, means and standard deviations (K,) of a mixture."""
-    z = torch.tensor([-1.4, 0.3, 1.1, 2.6, -0.2, 0.8, 1.9])[seed : seed + n_samples]
-    weights = torch.tensor([0.5, 0.2, 0.3])
-    return z, weights, torch.tensor([-1.0, 0.6, 1.7]), torch.tensor([0.8, 0.5, 1.3])
+from companion.checks.authoring import Case, FunctionTask, Hints
 
 
 def move_exact(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Tensor:
@@ -79,40 +70,42 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
     }
 
 
-@exercise(
-    "reparameterization.implicit", number="2.7", answer="move", title="How a mixture's sample moves"
+_Z = torch.tensor([-1.4, 0.3, 1.1, 2.6, -0.2, 0.8, 1.9])
+_WEIGHTS, _MEANS = torch.tensor([0.5, 0.2, 0.3]), torch.tensor([-1.0, 0.6, 1.7])
+_MIXTURE = {"weights": _WEIGHTS, "means": _MEANS, "stds": torch.tensor([0.8, 0.5, 1.3])}
+_TWO = {name: value[:2] for name, value in _MIXTURE.items()}
+_TWO["weights"] = _TWO["weights"] / _TWO["weights"].sum()
+_FAR = {
+    "z": torch.tensor([40.0, -36.0]),
+    "weights": torch.tensor([0.5, 0.5]),
+    "means": torch.tensor([-1.0, 1.0]),
+    "stds": torch.ones(2),
+}
+_SHARES = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+
+FunctionTask(
+    "reparameterization.implicit",
+    number="2.7",
+    title="How a mixture's sample moves",
+    answer="move",
+    reference=move_exact,
+    slips=slips,
+    cases=[
+        Case("With S = 5 and K = 3, ", {"z": _Z[:5], **_MIXTURE}, atol=1e-5),
+        Case("With S = 2 and K = 2, ", {"z": _Z[5:], **_TWO}, atol=1e-5),
+        Case(  # every density underflows in float32
+            "At z = 40 and z = -36, ",
+            _FAR,
+            expected=_SHARES,
+            atol=1e-3,
+            not_finite="Right for moderate z, but at z = 40 the result is not finite: all "
+            "densities round to zero there, and 0 / 0 is NaN. Stay with logarithms until after "
+            "the division.",
+            slips={
+                "At z = 40 every density rounds to zero; the information is lost before you "
+                "divide. Stay with logarithms.": 0 * _SHARES
+            },
+        ),
+    ],
+    praise="These are the responsibilities of the components for z. Chapter 4 meets them again.",
 )
-def implicit(answer: object) -> str:
-    """Judge `move(z, weights, means, stds)`: dz/dmean of each sample and component, (S, K)."""
-    names = ("z", "weights", "means", "stds")
-    values = example()
-    result = call(answer, **dict(zip(names, values, strict=True)))
-    double = tuple(value.double() for value in values)
-    compare(
-        result, move_exact(*double), slips(*double), setting="With S = 5 and K = 3, ", atol=1e-5
-    )
-    z, weights, means, stds = example(2, 5)
-    weights, means, stds = weights[:2] / weights[:2].sum(), means[:2], stds[:2]
-    result = call(answer, z=z, weights=weights, means=means, stds=stds)
-    wanted = move_exact(*(value.double() for value in (z, weights, means, stds)))
-    compare(result, wanted, setting="With S = 2 and K = 2, ", atol=1e-5)
-    _judge_far_out(answer)
-    return "These are the responsibilities of the components for z. Chapter 4 meets them again."
-
-
-def _judge_far_out(answer: object) -> None:
-    """Judge a z so far out that every density underflows in float32."""
-    z, means = torch.tensor([40.0, -36.0]), torch.tensor([-1.0, 1.0])
-    result = call(answer, z=z, weights=torch.tensor([0.5, 0.5]), means=means, stds=torch.ones(2))
-    if not torch.isfinite(as_tensor(result)).all():
-        raise NotYet(
-            "Right for moderate z, but at z = 40 the result is not finite: all densities round to "
-            "zero there, and 0 / 0 is NaN. Stay with logarithms until after the division."
-        )
-    wanted = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    lost = (
-        "At z = 40 every density rounds to zero; the information is lost before you divide. Stay "
-        "with logarithms."
-    )
-    hints = {lost: [0 * wanted]}
-    compare(result, wanted, hints, setting="At z = 40 and z = -36, ", atol=1e-3)

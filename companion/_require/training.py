@@ -2,6 +2,8 @@
 
 import inspect
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,6 +36,30 @@ def check_autocast(dtype: torch.dtype | None) -> None:
             f"`autocast` must be None or torch.bfloat16, but it is {dtype}. Other half-precision "
             f"types need the loss scaled, which fit does not do: pass torch.bfloat16."
         )
+
+
+def check_run(run: Any, kind: type) -> None:
+    """Raise TypeError unless `run` is a `Run`, the class `kind`."""
+    if not isinstance(run, kind):
+        example = f"run=Run(device={run!r})" if isinstance(run, str) else "run=Run(...)"
+        raise TypeError(
+            f"`run` must be a Run, but it is {run!r} ({type(run).__name__}). Pass {example}."
+        )
+
+
+@contextmanager
+def batch_of_one_explained(n_examples: int) -> Iterator[None]:
+    """Add the remedy to what batch norm says about a batch of one example."""
+    try:
+        yield
+    except ValueError as error:
+        if n_examples > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "A batch holds a single example, and batch norm needs two in training mode: it is the "
+            "last batch of an epoch, or `batch_size` is 1. Choose a `batch_size` that does not "
+            "leave one example over, or leave one example of `data` out."
+        ) from error
 
 
 def usable_device(device: torch.device | str) -> torch.device:

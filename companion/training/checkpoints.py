@@ -4,10 +4,12 @@ A pickle can run any code when it is opened. A safetensors file holds a header o
 then plain numbers, so a file from a stranger can be wrong but never dangerous.
 """
 
+import hashlib
 import json
 import math
 import os
 import secrets
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,10 @@ from torch import Tensor
 
 # The header maps strings to strings. All metadata goes, as JSON, under this one key.
 _KEY = "companion"
+# Beside it: a hash of everything else in the file, because a disk can flip a bit.
+_HASH = "sha256"
+# In the names of temporary files: process numbers mean something on one machine only.
+_MACHINE = f"{uuid.getnode():x}"
 
 
 class Checkpoint(NamedTuple):
@@ -64,7 +70,8 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], /, **metad
         content = safetensors.save(dense, header)
     except KeyError as error:
         raise TypeError(f"safetensors cannot hold the dtype {error}. Convert it first.") from error
-    _write_atomically(target, content)
+    _remove_leftovers(target)
+    _write_atomically(target, _with_hash(content))
 
 
 def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Checkpoint:
@@ -81,8 +88,8 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ch
     Raises:
         FileNotFoundError: there is no such file.
         IsADirectoryError: `path` is a folder.
-        ValueError: the file is no safetensors file, is cut short, is a pickle, or holds a dtype
-            or metadata that cannot be read.
+        ValueError: the file is no safetensors file, is cut short, is a pickle, holds a dtype or
+            metadata that cannot be read, or is not, bit for bit, what `save` wrote.
     """
     source = Path(path).expanduser()
     if source.is_dir():
@@ -99,6 +106,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Ch
             f"`{source}` holds a tensor of the dtype {error}, which PyTorch {torch.__version__} "
             f"or safetensors cannot read. Update them, or convert the tensor where it was saved."
         ) from error
+    _require_hash(source, content)
     return Checkpoint(
         {name: tensor.to(device) for name, tensor in tensors.items()}, _metadata_of(source, content)
     )
@@ -135,6 +143,12 @@ def _require_name(name: Any) -> str:
 
 
 def _dense_copy(name: str, tensor: Any) -> Tensor:
+    if isinstance(tensor, Mapping):
+        raise TypeError(
+            f"`tensors[{name!r}]` must be a torch.Tensor, but it is a {type(tensor).__name__}. "
+            f"Save one state_dict alone, such as tensors[{name!r}], or give each tensor a name "
+            f"of its own."
+        )
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"`tensors[{name!r}]` must be a torch.Tensor, but it is a {type(tensor).__name__}. "
@@ -170,7 +184,8 @@ def _require_json(name: str, value: Any) -> None:
 
 
 def _write_atomically(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    owner = f"{_MACHINE}-{os.getpid()}-{secrets.token_hex(6)}"
+    temporary = target.with_name(f".{target.name}.{owner}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -181,9 +196,59 @@ def _write_atomically(target: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _metadata_of(source: Path, content: bytes) -> dict[str, Any]:
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a killed process left, but not what another one is writing just now."""
+    prefix = f".{target.name}.{_MACHINE}-"
+    for path in target.parent.iterdir():
+        if path.name.startswith(prefix) and path.name.endswith(".tmp"):
+            process = path.name.removeprefix(prefix).split("-")[0]
+            if process.isdecimal() and not _is_running(int(process)):
+                path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 is not a question
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _with_hash(content: bytes) -> bytes:
+    header, data = _parts(content)
+    header["__metadata__"][_HASH] = _digest(header, data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format asks for data that begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def _require_hash(source: Path, content: bytes) -> None:
+    header, data = _parts(content)
+    saved = (header.get("__metadata__") or {}).pop(_HASH, None)
+    if saved is not None and saved != _digest(header, data):
+        raise ValueError(
+            f"`{source}` is damaged: its content is not what was saved (the hashes differ). "
+            f"Copy or download it again, or delete it and save it again."
+        )
+
+
+def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
     end = 8 + int.from_bytes(content[:8], "little")
-    text = (json.loads(content[8:end]).get("__metadata__") or {}).get(_KEY, "{}")
+    return json.loads(content[8:end]), content[end:]
+
+
+def _digest(header: dict[str, Any], data: bytes) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _metadata_of(source: Path, content: bytes) -> dict[str, Any]:
+    text = (_parts(content)[0].get("__metadata__") or {}).get(_KEY, "{}")
     try:
         return dict(json.loads(text))
     except (TypeError, ValueError) as error:
@@ -199,7 +264,9 @@ def _why_unreadable(source: Path, content: bytes) -> str:
         return (
             f"`{source}` looks like a pickle (torch.save writes those). It is refused, because "
             f"opening a pickle can run any code hidden in it. If you trust its origin, convert "
-            f"it: checkpoints.save(new_path, torch.load(path, weights_only=True))."
+            f"it: content = torch.load(path, weights_only=True), then "
+            f"checkpoints.save(new_path, state_dict), where state_dict is the dict of tensors "
+            f"alone: content itself, or one of its entries."
         )
     if content[8:9] == b"{":
         return (

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from companion import _fit_checks
-from companion._bar import epoch_bar
-from companion._objective import Objective, Record, append_means, as_found
+from companion._require import training as require
 from companion._require.arguments import without_value_checks
-from companion._resume import SavedRun
+from companion.training._bar import epoch_bar
+from companion.training._objective import Objective, Record, append_means, as_found
+from companion.training._resume import SavedRun
 
 Tensors = Tensor | tuple[Tensor, ...]
 
@@ -56,7 +56,7 @@ class Run:
     checkpoint: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        _fit_checks.check_autocast(self.autocast)
+        require.check_autocast(self.autocast)
 
 
 class History(NamedTuple):
@@ -100,7 +100,7 @@ def generator_for(device: torch.device | str, *key: int) -> torch.Generator:
     >>> torch.rand(2, generator=generator_for("cpu", 0, 7))
     tensor([0.6557, 0.8862])
     """
-    numbers = [_fit_checks.whole_number(number) for number in key]
+    numbers = [require.whole_number(number) for number in key]
     # The CPU's generator keeps only 32 bits of its seed, so those must hold the whole key.
     digest = hashlib.sha256(repr(numbers).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little"))
@@ -162,12 +162,13 @@ def fit(
     >>> history.train["loss"][0] > history.train["loss"][-1]
     True
     """
-    _fit_checks.check_settings(loss, epochs, batch_size, learning_rate, seed)
-    _fit_checks.trainable_parameters(model)  # raises, if at all, before the model is moved
-    device = _fit_checks.usable_device(run.device or default_device())
-    train, unseen = _fit_checks.checked_data(model, data, heldout, device)
+    require.check_run(run, Run)
+    require.check_settings(loss, epochs, batch_size, learning_rate, seed)
+    require.trainable_parameters(model)  # raises, if at all, before the model is moved
+    device = require.usable_device(run.device or default_device())
+    train, unseen = require.checked_data(model, data, heldout, device)
     objective = Objective(model.to(device), loss, batch_size, run.autocast)
-    trainable = _fit_checks.trainable_parameters(model)  # `to` may have replaced them
+    trainable = require.trainable_parameters(model)  # `to` may have replaced them
     optimizer = torch.optim.Adam(trainable, learning_rate, fused=device.type in ("cpu", "cuda"))
     history = History({}, {})
     first_loss = partial(_first_loss, objective, train, seed)
@@ -212,7 +213,8 @@ def _train_epoch(
     objective.train_mode()
     records = []
     for rows in order.split(objective.batch_size):
-        record = objective([tensor.index_select(0, rows) for tensor in train], generator)
+        with require.batch_of_one_explained(len(rows)):
+            record = objective([tensor.index_select(0, rows) for tensor in train], generator)
         optimizer.zero_grad()
         record["loss"].mean().backward()
         optimizer.step()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion import _fit_checks
+from companion._require import training as require
 
 Record = dict[str, Tensor]  # one number for each example, by name
 
@@ -54,9 +54,9 @@ class Objective:
         half = self.autocast is not None
         with torch.autocast(batch[0].device.type, dtype=self.autocast, enabled=half):
             output = self.forward(*batch, generator=generator)
-        fields = _fit_checks.checked_fields(output, self.loss, len(batch[0]))
+        fields = require.checked_fields(output, self.loss, len(batch[0]))
         losses = output if self.loss is None else self.loss(output)
-        _fit_checks.check_loss(losses, fields, len(batch[0]))
+        require.check_loss(losses, fields, len(batch[0]))
         return {**fields, "loss": losses}
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from companion import checkpoints
+from companion.training import checkpoints
 
 _KIND = "companion.training.fit"
 # Of the mean absolute loss: another number of threads, or another GPU, rounds differently.
@@ -155,7 +155,7 @@ def _read(path: Path) -> _State:
         )
     try:
         return _State(
-            epochs=int(metadata["epochs"]),
+            epochs=_epochs(tensors, metadata),
             settings=dict(metadata["settings"]),
             curves=_curves(tensors, metadata["curves"]),
             weights=_below("model.", tensors),
@@ -167,6 +167,14 @@ def _read(path: Path) -> _State:
             f"The checkpoint `{path}` has an entry that this version of fit does not know, or "
             f"lacks one ({error!r}). Delete the file or name another in Run(checkpoint=...)."
         ) from error
+
+
+def _epochs(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> int:
+    epochs = int(metadata["epochs"])
+    lengths = {len(curve) for name, curve in tensors.items() if name.startswith("curve.train.")}
+    if lengths - {epochs} or (not lengths and epochs != 0):
+        raise ValueError(f"epochs = {epochs}, but curves over {sorted(lengths)} epochs")
+    return epochs
 
 
 def _curves(tensors: dict[str, Tensor], names: dict[str, list[str]]) -> Curves:
