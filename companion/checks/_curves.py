@@ -13,18 +13,39 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+class Number(float):
+    """A number that a sentence shows readably.
+
+    >>> f"The KL ends at {Number(21.4932)} nats, a deviation at {Number(1e-7)}."
+    'The KL ends at 21.5 nats, a deviation at less than 0.001.'
+    """
+
+    def __format__(self, form: str) -> str:
+        return readable(float(self)).replace("<", "less than")
+
+
 class Curve(tuple[float, ...]):
     """One number for each epoch, from epoch 1 on."""
 
     @property
-    def first(self) -> float:
+    def first(self) -> Number:
         """The number after the first epoch."""
-        return self[0]
+        return Number(self[0])
 
     @property
-    def last(self) -> float:
+    def last(self) -> Number:
         """The number after the last epoch."""
-        return self[-1]
+        return Number(self[-1])
+
+    @property
+    def lowest(self) -> Number:
+        """The lowest number."""
+        return Number(min(self))
+
+    @property
+    def highest(self) -> Number:
+        """The highest number."""
+        return Number(max(self))
 
 
 Run = Mapping[str, Curve]
@@ -34,7 +55,7 @@ def load_runs(path: Path) -> dict[str, Run]:
     """Read what `tools.record_runs` wrote: the curves of each run, by its name."""
     recorded = json.loads(path.read_text(encoding="utf-8"))["runs"]
     return {
-        name: {curve: Curve(values) for curve, values in curves.items()}
+        name: {curve: Curve(map(float, values)) for curve, values in curves.items()}
         for name, curves in recorded.items()
     }
 
@@ -42,12 +63,13 @@ def load_runs(path: Path) -> dict[str, Run]:
 def readable(value: float) -> str:
     """Return a number as a sentence or a label shows it: three digits and a true minus.
 
-    >>> [readable(value) for value in (-121.7, 21.49, 0.0893, 20, 4e-7)]
-    ['−122', '21.5', '0.089', '20', '< 0.001']
+    >>> [readable(value) for value in (-121.7, 21.49, 1.007, 0.0893, 20.0, 4e-7)]
+    ['−122', '21.5', '1.01', '0.089', '20', '< 0.001']
     """
-    if 0 < abs(value) < 0.001:
+    size = abs(value)
+    if 0 < size < 0.001:
         return "< 0.001"
-    digits = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 1 else 3
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -65,7 +87,7 @@ class Panel:
     Attributes:
         lines: one curve, or two; the second is dashed.
         ticks: numbers on the vertical axis, rising. What lies beyond the first or the last is
-            drawn at the edge.
+            drawn at the edge; a logarithmic axis says so at its lower end, where 0 has no place.
         unit: the unit for somebody who hears the curve, such as "nats".
         logarithmic: whether the vertical axis is.
     """
@@ -85,7 +107,7 @@ class Panel:
 
 # The drawing in pixels, about as large as it is shown; its plot, inside the numbers of the axes.
 _WIDTH, _HEIGHT = 136, 104
-_LEFT, _RIGHT, _TOP, _BOTTOM = 32, 128, 8, 84
+_LEFT, _RIGHT, _TOP, _BOTTOM = 32.0, 128.0, 8.0, 84.0
 
 
 def panels_html(panels: tuple[Panel, ...], run: Run) -> str:
@@ -119,7 +141,7 @@ def _svg(panel: Panel, run: Run) -> str:
     spoken = "; ".join(_spoken(line, panel.unit, run) for line in panel.lines)
     epochs = len(run[panel.lines[0].curve])
     below = "".join(
-        _text(_across(epoch, epochs), _HEIGHT - 6, "middle", str(epoch))
+        _text(_across(epoch, epochs), _HEIGHT - 6.0, "middle", str(epoch))
         for epoch in (1, epochs // 2, epochs)
     )
     return (
@@ -153,7 +175,8 @@ def _up(panel: Panel, value: float) -> float:
 def _tick(panel: Panel, tick: float) -> str:
     y = _up(panel, tick)
     rule = f'<path d="M{_LEFT} {y:.1f}H{_RIGHT}" stroke="currentColor" stroke-opacity="0.25"/>'
-    return rule + _text(_LEFT - 5, y + 3.5, "end", f"{tick:g}".replace("-", "−"))
+    below = "≤ " if panel.logarithmic and tick == panel.ticks[0] else ""
+    return rule + _text(_LEFT - 5, y + 3.5, "end", f"{below}{tick:g}".replace("-", "−"))
 
 
 def _text(x: float, y: float, anchor: str, text: str) -> str:

@@ -1,32 +1,31 @@
 """Blind diagnosis: recorded runs without labels; the reader names the fault of each.
 
-A fault is described once, by clues that are functions of the curves. From them come the
-feedback for the right pick, what speaks against each wrong one, and the tests: all clues of a
-fault hold for its own run, and for no other run.
+A fault is described once, by clues: what must be seen in the curves if the fault is there. A wrong
+pick is answered by the first clue that is missing. The tests use the same clues: those of a fault
+all hold for its own run, and for no other run.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from companion.checks._curves import Panel, Run, load_runs, panels_html, panels_text
 from companion.checks._quiz import Option, Question, Quiz
 from companion.checks._registry import load
 
 
-@dataclass(frozen=True)
-class Clue:
+class Clue(NamedTuple):
     """One thing that a fault does to the curves.
 
     Attributes:
         holds: says whether the curves of a run show it.
-        seen: what is seen in a run that shows it.
-        against: why a run that does not show it can't have the fault.
+        missing: why a run that does not show it can't have the fault, with numbers of that run
+            such as `{kl.last}`.
     """
 
     holds: Callable[[Run], bool]
-    seen: Callable[[Run], str]
-    against: Callable[[Run], str]
+    missing: str
 
 
 @dataclass(frozen=True)
@@ -35,24 +34,23 @@ class Fault:
 
     Attributes:
         text: what the option says.
-        clues: what it does to the curves, the strongest first.
-        lesson: how it does that; added to the tell-tale.
+        clues: what must be seen in the curves, the strongest first.
+        tell_tale: by what its run is known, and why, with numbers of the run such as `{kl.last}`;
+            empty if its run is not shown.
     """
 
     text: str
     clues: tuple[Clue, ...]
-    lesson: str = ""
+    tell_tale: str = ""
 
-    def explains(self, run: Run) -> bool:
-        """Say whether a run shows all clues."""
-        return all(clue.holds(run) for clue in self.clues)
+    def missing(self, run: Run) -> Clue | None:
+        """Return the first clue that a run does not show; None if it shows all."""
+        return next((clue for clue in self.clues if not clue.holds(run)), None)
 
     def feedback(self, run: Run) -> str:
         """Return the tell-tale, or what in the curves speaks against this fault."""
-        for clue in self.clues:
-            if not clue.holds(run):
-                return clue.against(run)
-        return " ".join([*(clue.seen(run) for clue in self.clues), self.lesson]).strip()
+        clue = self.missing(run)
+        return (clue.missing if clue else self.tell_tale).format_map(run)
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,6 @@ def diagnose(chapter: str, *, answers: bool = False) -> Quiz:
             f"There are no recorded runs of {chapter!r}. Pass the name of a chapter that has "
             f'some, for example diagnose("mnist").'
         )
-    result = Quiz(f"{chapter}-runs", diagnosis.questions(), answers, f'diagnose("{chapter}"')
+    result = Quiz(chapter, diagnosis.questions(), answers, call="diagnose")
     result.show()
     return result

@@ -45,12 +45,15 @@ class Question:
 
 @dataclass(repr=False)
 class Quiz(Shown):
-    """A chapter's questions; `answers` adds the feedback to the plain text."""
+    """A chapter's questions; `answers` adds the feedback to the plain text.
+
+    `call` is the function that the reader calls to see them.
+    """
 
     name: str
     questions: tuple[Question, ...]
     answers: bool = False
-    call: str = ""
+    call: str = "quiz"
 
     def __repr__(self) -> str:
         return f"<Quiz {self.name}: {len(self.questions)} questions>"
@@ -62,14 +65,13 @@ class Quiz(Shown):
             for number, question in enumerate(self.questions, 1)
         ]
         if not self.answers:
-            call = self.call or f'quiz("{self.name}"'
-            parts.append(f"For the answers: {call}, answers=True)")
+            parts.append(f'For the answers: {self.call}("{self.name}", answers=True)')
         return "\n\n".join(parts)
 
     def html(self) -> str:
         """Return the quiz as HTML that works without JavaScript."""
         questions = "".join(
-            _question_html(f"quiz-{self.name}-{number}", number, question)
+            _question_html(f"{self.call}-{self.name}-{number}", number, question)
             for number, question in enumerate(self.questions, 1)
         )
         return f'<div class="companion-quiz tex2jax_process">{questions}</div>'
