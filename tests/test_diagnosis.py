@@ -109,7 +109,8 @@ def test_each_run_has_its_own_key_and_each_option_its_feedback(chapter):
         feedbacks = [option.feedback for option in question.options]
         assert all(feedbacks)
         assert len(set(feedbacks)) == len(feedbacks) == len(diagnosis.faults)
-        assert not re.search(r"[{}]|nan|inf\b", " ".join(feedbacks))
+        # Math in Unicode reads well in Colab too, whose outputs have no MathJax.
+        assert not re.search(r"[{}$\\]|\bnan\b|\binf\b", " ".join(feedbacks))
     assert [name for name in diagnosis.faults if diagnosis.faults[name].tell_tale] == [
         name for name in diagnosis.faults if name in diagnosis.shown
     ]
@@ -214,9 +215,9 @@ def test_it_needs_no_script_and_a_screen_reader_hears_the_numbers():
 def test_a_panel_draws_each_number_where_its_axis_says():
     run = {"up": Curve((0.0, 5.0, 10.0)), "down": Curve((1e-9, 1.0, 100.0))}
     linear = panels_html((Panel((Line("up", "up"),), (0.0, 10.0)),), run)
-    assert "M32.0 84.0L80.0 46.0L128.0 8.0" in linear
+    assert "M48.0 110.0L96.0 60.0L144.0 10.0" in linear
     log = panels_html((Panel((Line("down", "x < y"),), (1.0, 10.0, 100.0), "", True),), run)
-    assert "M32.0 84.0L80.0 84.0L128.0 8.0" in log
+    assert "M48.0 110.0L96.0 110.0L144.0 10.0" in log
     assert ">≤ 1</text>" in log
     assert "≤" not in linear
     assert "x &lt; y" in log
@@ -234,7 +235,6 @@ def test_in_a_terminal_it_is_a_table_and_the_options(capsys):
     diagnose("mnist", answers=True)
     answers = capsys.readouterr().out
     assert answers.count("Right:") == 7
-    assert not set("\\$") & set(answers)
     assert max(map(len, answers.splitlines())) <= 88
 
 

@@ -106,21 +106,22 @@ class Panel:
 
 
 # The drawing in pixels, about as large as it is shown; its plot, inside the numbers of the axes.
-_WIDTH, _HEIGHT = 136, 104
-_LEFT, _RIGHT, _TOP, _BOTTOM = 32.0, 128.0, 8.0, 84.0
+_WIDTH, _HEIGHT = 152, 132
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 144.0, 10.0, 110.0
 
 
 def panels_html(panels: tuple[Panel, ...], run: Run) -> str:
     """Return the panels of one run, side by side as far as the page is wide enough."""
     figures = "".join(_figure(panel, run) for panel in panels)
-    columns = "grid-template-columns:repeat(auto-fit,minmax(8.25rem,1fr))"
-    return f'<div style="display:grid;{columns};gap:0.7rem;max-width:52rem">{figures}</div>'
+    grid = "display:grid;gap:0.7rem;grid-template-columns:repeat(auto-fit,minmax(8.25rem,1fr))"
+    return f'<div style="{grid};margin-bottom:0.8rem;max-width:52rem">{figures}</div>'
 
 
 def _figure(panel: Panel, run: Run) -> str:
     ends = "<br>".join(_ends(line, mark, run) for line, mark in _marked(panel))
-    caption = f'<figcaption style="font-size:0.8rem;line-height:1.35;min-height:4.05em">{ends}'
-    return f'<figure style="margin:0">{caption}</figcaption>{_svg(panel, run)}</figure>'
+    caption = f'<figcaption style="font-size:0.8rem;line-height:1.35;margin:0">{ends}</figcaption>'
+    apart = "margin:0;padding:0;display:flex;flex-direction:column;justify-content:space-between"
+    return f'<figure style="{apart}">{caption}{_svg(panel, run)}</figure>'
 
 
 def _marked(panel: Panel) -> list[tuple[Line, str]]:
@@ -146,7 +147,7 @@ def _svg(panel: Panel, run: Run) -> str:
     )
     return (
         f'<svg role="img" aria-label="{html.escape(spoken)}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'style="display:block;width:100%;height:auto" fill="currentColor" font-size="10.5">'
+        f'style="display:block;width:100%;height:auto;overflow:visible" fill="currentColor" font-size="11.5">'
         f"{''.join(_tick(panel, tick) for tick in panel.ticks)}{below}"
         f"{''.join(_path(panel, number, run) for number in range(len(panel.lines)))}</svg>"
     )
@@ -176,7 +177,7 @@ def _tick(panel: Panel, tick: float) -> str:
     y = _up(panel, tick)
     rule = f'<path d="M{_LEFT} {y:.1f}H{_RIGHT}" stroke="currentColor" stroke-opacity="0.25"/>'
     below = "≤ " if panel.logarithmic and tick == panel.ticks[0] else ""
-    return rule + _text(_LEFT - 5, y + 3.5, "end", f"{below}{tick:g}".replace("-", "−"))
+    return rule + _text(_LEFT - 5, y + 4, "end", f"{below}{tick:g}".replace("-", "−"))
 
 
 def _text(x: float, y: float, anchor: str, text: str) -> str:

@@ -70,7 +70,7 @@ FAULTS = {
             ),
         ),
         "the own score, {own.last}, is no sum over 784 pixels. Dividing one term by 784 and the "
-        "other by 20 is $\\beta = 39.2$: a code costs more than it brings, and the KL never "
+        "other by 20 is β = 39.2: a code costs more than it brings, and the KL never "
         "exceeds {kl.highest} nats.",
     ),
     "forgotten": Fault(
@@ -110,8 +110,7 @@ FAULTS = {
         "on the same digits the program gives itself {own.last} nats, the ruler {elbo.last}: they "
         "disagree about the noise or about the KL. The KL is not missing, for then the own score "
         "would be the log-likelihood. So it is the noise. Below 1, a variance is smaller than its "
-        "root. The KL charges for codes of width $\\sigma$, and the decoder gets codes of width "
-        "$\\sigma^2$, more certain than was paid for.",
+        "root. The KL charges for codes of width σ, and the decoder gets codes of width σ², more certain than was paid for.",
     ),
     "detached": Fault(
         "No gradient passes through the sample to the encoder",
@@ -138,7 +137,7 @@ FAULTS = {
             Clue(
                 lambda run: run["log_likelihood"].highest < -500,
                 "a logit between 0 and 1 can't make a pixel dark. Each black pixel would cost at "
-                "least $\\log 2 = 0.69$ nats, and a picture more than 500 on average. Here the "
+                "least log 2 = 0.69 nats, and a picture more than 500 on average. Here the "
                 "log-likelihood ends at {log_likelihood.last} nats.",
             ),
         ),
