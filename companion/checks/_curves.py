@@ -147,7 +147,8 @@ def _svg(panel: Panel, run: Run) -> str:
     )
     return (
         f'<svg role="img" aria-label="{html.escape(spoken)}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'style="display:block;width:100%;height:auto;overflow:visible" fill="currentColor" font-size="11.5">'
+        f'style="display:block;width:100%;height:auto;overflow:visible" '
+        f'fill="currentColor" font-size="11.5">'
         f"{''.join(_tick(panel, tick) for tick in panel.ticks)}{below}"
         f"{''.join(_path(panel, number, run) for number in range(len(panel.lines)))}</svg>"
     )

@@ -110,7 +110,8 @@ FAULTS = {
         "on the same digits the program gives itself {own.last} nats, the ruler {elbo.last}: they "
         "disagree about the noise or about the KL. The KL is not missing, for then the own score "
         "would be the log-likelihood. So it is the noise. Below 1, a variance is smaller than its "
-        "root. The KL charges for codes of width σ, and the decoder gets codes of width σ², more certain than was paid for.",
+        "root. The KL charges for codes of width σ, and the decoder gets codes of width σ², more "
+        "certain than was paid for.",
     ),
     "detached": Fault(
         "No gradient passes through the sample to the encoder",
