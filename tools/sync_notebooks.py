@@ -39,6 +39,7 @@ TITLES = {
     "setup": "Set-up",
     "scoring": "Scoring",
     "checks": "Checks of the results",
+    "diagnosis": "Recorded runs",
     "remove-input": "Quiz",
 }
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

@@ -16,6 +16,7 @@ To write one, use the helpers of `companion.checks.authoring`.
 """
 
 from companion.checks._core import Verdict, check
+from companion.checks._diagnosis import diagnose
 from companion.checks._quiz import Option, Question, Quiz, quiz
 
-__all__ = ["Option", "Question", "Quiz", "Verdict", "check", "quiz"]
+__all__ = ["Option", "Question", "Quiz", "Verdict", "check", "diagnose", "quiz"]

@@ -20,10 +20,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its options, exactly one of them right."""
+    """A question with its options, exactly one of them right.
+
+    A title stands in place of its number, and a figure, as HTML and as text, above its options.
+    """
 
     text: str
     options: tuple[Option, ...]
+    title: str = ""
+    figure_html: str = ""
+    figure_text: str = ""
 
     def __post_init__(self) -> None:
         if sum(option.right for option in self.options) != 1:
@@ -39,11 +45,15 @@ class Question:
 
 @dataclass(repr=False)
 class Quiz(Shown):
-    """A chapter's questions; `answers` adds the feedback to the plain text."""
+    """A chapter's questions; `answers` adds the feedback to the plain text.
+
+    `call` is the function that the reader calls to see them.
+    """
 
     name: str
     questions: tuple[Question, ...]
     answers: bool = False
+    call: str = "quiz"
 
     def __repr__(self) -> str:
         return f"<Quiz {self.name}: {len(self.questions)} questions>"
@@ -55,13 +65,13 @@ class Quiz(Shown):
             for number, question in enumerate(self.questions, 1)
         ]
         if not self.answers:
-            parts.append(f'For the answers: quiz("{self.name}", answers=True)')
+            parts.append(f'For the answers: {self.call}("{self.name}", answers=True)')
         return "\n\n".join(parts)
 
     def html(self) -> str:
         """Return the quiz as HTML that works without JavaScript."""
         questions = "".join(
-            _question_html(f"quiz-{self.name}-{number}", number, question)
+            _question_html(f"{self.call}-{self.name}-{number}", number, question)
             for number, question in enumerate(self.questions, 1)
         )
         return f'<div class="companion-quiz tex2jax_process">{questions}</div>'
@@ -72,7 +82,9 @@ def _verdict(option: Option) -> str:
 
 
 def _question_text(number: int, question: Question, answers: bool) -> str:
-    lines = [wrap(plain(f"{number}. {question.text}"), "")]
+    lines = [wrap(plain(f"{question.title or number}. {question.text}"), "")]
+    if question.figure_text:
+        lines.append(question.figure_text)
     for letter, option in zip("abcdefgh", question.options, strict=False):
         lines.append(wrap(plain(f"({letter}) {option.text}"), "   "))
         if answers:
@@ -88,7 +100,8 @@ def _question_html(name: str, number: int, question: Question) -> str:
     )
     return (
         f'<div role="group" aria-labelledby="{name}" style="margin:1.5em 0">'
-        f'<p id="{name}"><strong>Question {number}.</strong> {text}</p>{options}</div>'
+        f'<p id="{name}"><strong>{question.title or f"Question {number}"}.</strong> {text}</p>'
+        f"{question.figure_html}{options}</div>"
     )
 
 

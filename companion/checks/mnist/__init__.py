@@ -13,5 +13,16 @@ from companion.checks.mnist import (  # noqa: I001 - the chapter's order
     normalizer,
 )
 from companion.checks.mnist.questions import QUIZ
+from companion.checks.mnist.runs import DIAGNOSIS
 
-__all__ = ["QUIZ", "loss", "normalizer", "path", "repair", "shapes", "units", "variance"]
+__all__ = [
+    "DIAGNOSIS",
+    "QUIZ",
+    "loss",
+    "normalizer",
+    "path",
+    "repair",
+    "shapes",
+    "units",
+    "variance",
+]
