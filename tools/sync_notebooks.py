@@ -41,6 +41,7 @@ TITLES = {
     "setup": "Set-up",
     "scoring": "Scoring",
     "checks": "Checks of the results",
+    "widget": "Interactive figure",
     "remove-input": "Quiz",
 }
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -146,7 +147,7 @@ def fold(cell: NotebookNode) -> NotebookNode:
         cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
         cell.metadata["cellView"] = "form"
         if not cell.source.startswith("# @title "):
-            title = next((TITLES[tag] for tag in tags if tag in TITLES), "Plot")
+            title = next((TITLES[tag] for tag in TITLES if tag in tags), "Plot")
             cell.source = f"# @title {title}\n{cell.source}"
     if "hide-cell" in tags:
         cell.metadata["jupyter"]["outputs_hidden"] = True
