@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from companion.networks import ConvDecoder, LinearEncoder, MLPEncoder
-from tools.export import export_mlp
+from companion.page._export import export_mlp
 
 
 class Squashed(nn.Sequential):
@@ -24,7 +24,7 @@ def huge(value):
 
 
 def export(network, **options):
-    return lambda: export_mlp(network, "x.js", name="x", **options)
+    return lambda: export_mlp(network, name="x", **options)
 
 
 LINES = "must be linear layers with one activation between them, ReLU or tanh, but it is: "
@@ -60,8 +60,5 @@ CASES = [
      ValueError, "`i` holds 2049, which float16 cannot"),
     ("a list for a tensor", export(nn.Linear(2, 1), arrays={"codes": [1.0]}),
      TypeError, "`arrays['codes']` must be a torch.Tensor, but it is a list"),
-    ("a folder that is not there",
-     lambda: export_mlp(nn.Linear(2, 1), "nowhere/x.js", name="x"),
-     FileNotFoundError, "There is no folder `nowhere`. Make it"),
 ]
 # fmt: on

@@ -71,7 +71,7 @@ def test_the_table_is_long_and_names_each_case_once():
     [
         "companion.em",
         "companion.estimators",
-        "tools.export",
+        "companion.page._export",
         "companion.gaussian",
         "companion.likelihoods",
         "companion.linear_gaussian",

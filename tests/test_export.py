@@ -1,4 +1,4 @@
-"""The export of small networks: the numbers in the file, and what is refused."""
+"""The export of small networks: the numbers in the script, and what is refused."""
 
 import base64
 import hashlib
@@ -13,19 +13,19 @@ from bad_input_export import CASES, Squashed
 from torch import nn
 
 from companion.networks import MLPDecoder
-from tools import export
-from tools.export import export_mlp
+from companion.page import _export as export
+from companion.page._export import export_mlp
 
 FORM = re.compile(
-    r"// [^\n]*\n\(window\.CompanionExports \?\?= \{\}\)\[(?P<name>.+)\] = \{\n"
+    r"\(window\.CompanionExports \?\?= \{\}\)\[(?P<name>.+)\] = \{\n"
     r"  manifest: (?P<manifest>\{.*\}),\n"
     r'  base64: "(?P<base64>[A-Za-z0-9+/]*=*)",\n\};\n'
 )
 
 
-def read(path):
-    """Read a file back: manifest, bytes, and the arrays as NumPy sees them."""
-    found = FORM.fullmatch(path.read_text(encoding="utf-8"))
+def read(script):
+    """Read a script back: manifest, bytes, and the arrays as NumPy sees them."""
+    found = FORM.fullmatch(script)
     manifest, content = json.loads(found["manifest"]), base64.b64decode(found["base64"])
     assert json.loads(found["name"]) == manifest["name"]
     arrays, numbers = {}, np.frombuffer(content, dtype="<f2")
@@ -37,18 +37,11 @@ def read(path):
     return manifest, content, arrays
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "numbers.js"
-
-
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
-def test_a_decoder_comes_back_in_half_precision(path, activation):
+def test_a_decoder_comes_back_in_half_precision(activation):
     torch.manual_seed(0)
     decoder = MLPDecoder(2, (1, 6, 5), (20, 10), activation)
-    returned = export_mlp(decoder, path, name='a "name"')
-    manifest, content, arrays = read(path)
-    assert manifest == returned
+    manifest, content, arrays = read(export_mlp(decoder, name='a "name"'))
     assert manifest == {
         "name": 'a "name"',
         "input_dim": 2,
@@ -70,10 +63,10 @@ def test_a_decoder_comes_back_in_half_precision(path, activation):
         np.testing.assert_array_equal(ours, theirs.detach().numpy().astype(np.float16))
 
 
-def test_other_arrays_travel_along(path):
+def test_other_arrays_travel_along():
     codes, labels = torch.tensor([[0.5, -1.25], [2**-24, 65504.0]]), torch.tensor([9, 2048])
-    export_mlp(nn.Linear(2, 3), path, name="x", arrays={"codes": codes, "labels": labels})
-    manifest, _, arrays = read(path)
+    script = export_mlp(nn.Linear(2, 3), name="x", arrays={"codes": codes, "labels": labels})
+    manifest, _, arrays = read(script)
     assert manifest["activation"] is None
     assert [entry["name"] for entry in manifest["arrays"]][:2] == ["codes", "labels"]
     np.testing.assert_array_equal(arrays["codes"], codes.numpy())
@@ -100,19 +93,18 @@ def with_one_activation_used_twice():
         (lambda: nn.Linear(4, 2).bfloat16(), 1),
     ],
 )
-def test_other_perceptrons(path, make, n_layers):
+def test_other_perceptrons(make, n_layers):
     network = make()
-    export_mlp(network, path, name="other")
-    manifest, _, arrays = read(path)
+    manifest, _, arrays = read(export_mlp(network, name="other"))
     assert manifest["n_layers"] == n_layers
     assert manifest["output_shape"] == [2]
     assert len(arrays) == len(network.state_dict())
 
 
-def test_the_network_stays_as_it_was(path):
+def test_the_network_stays_as_it_was():
     network = nested().train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    export_mlp(network, path, name="same")
+    export_mlp(network, name="same")
     assert network.training
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -121,20 +113,18 @@ def test_the_network_stays_as_it_was(path):
 @pytest.mark.parametrize(
     ("call", "error", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_bad_input(call, error, message, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_bad_input(call, error, message):
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         with pytest.raises(error, match=re.escape(message)):
             call()
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
-    assert list(tmp_path.iterdir()) == []  # nothing half-written
 
 
-def test_the_layers_alone_would_not_do(monkeypatch, tmp_path):
+def test_the_layers_alone_would_not_do(monkeypatch):
     """Without the trial run, a network that squashes its output would be exported wrongly."""
     with pytest.raises(ValueError, match="computes something else"):
-        export_mlp(Squashed(), tmp_path / "x.js", name="x")
+        export_mlp(Squashed(), name="x")
     monkeypatch.setattr(export, "_output", lambda network, *_: network(torch.zeros(3, 2)))
-    export_mlp(Squashed(), tmp_path / "x.js", name="x")
+    export_mlp(Squashed(), name="x")

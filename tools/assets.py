@@ -3,25 +3,16 @@
 MathJax is copied out of an installed package, so that the pages need no network. Its files are
 third-party, so they are not committed. Their content is checked: a changed package cannot slip
 something else into the book.
-
-The numbers of an interactive figure are written from a pretrained model, which is committed.
 """
 
 import hashlib
 import importlib.util
-import json
 import shutil
 import sys
 from pathlib import Path
 
-import torch
-
-from companion import gaussian, pretrained
-from companion.data import mnist5k
-from tools.export import export_mlp
 from tools.pages import ROOT
 
-WIDGETS = ROOT / "_build" / "assets" / "widgets"
 TARGET = ROOT / "_build" / "assets" / "mathjax"
 PACKAGE = "django-static-mathjax"
 FILES = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2/*.woff")
@@ -68,30 +59,5 @@ def copy_mathjax(source: Path, target: Path) -> None:
     print(f"Copied MathJax from {PACKAGE}.", file=sys.stderr)
 
 
-def write_latent_figure(folder: Path, n_codes: int = 500) -> None:
-    """Write the decoder of the figure "latent", and the mean codes of held-out digits."""
-    model = pretrained.load("vae_2d")
-    images, labels = mnist5k("test")  # the classes take turns
-    with torch.no_grad():
-        codes = model.encode(images[:n_codes]).mean
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {"codes": codes, "labels": labels[:n_codes]}
-    export_mlp(model.decoder, folder / "latent-vae_2d.js", name="vae_2d", arrays=arrays)
-
-
-def write_mixture_figure(folder: Path, n_codes: int = 300) -> None:
-    """Write codes for the figure "mixture": one draw from the posterior of each held-out digit."""
-    images, _ = mnist5k("test")
-    with torch.no_grad():
-        posterior = pretrained.load("vae_2d").encode(images[:n_codes])
-        codes = gaussian.rsample(*posterior, generator=torch.Generator().manual_seed(0))
-    content = json.dumps({"codes": [[round(a, 3) for a in code] for code in codes.tolist()]})
-    script = f"(window.CompanionExports ??= {{}}).codes_2d = {content};\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mixture-codes.js").write_text(f"// Written by tools/assets.py.\n{script}", "utf-8")
-
-
 if __name__ == "__main__":
     copy_mathjax(source_folder(), TARGET)
-    write_latent_figure(WIDGETS)
-    write_mixture_figure(WIDGETS)

@@ -38,3 +38,8 @@ def is_notebook(page: Path) -> bool:
 def chapters(root: Path = ROOT) -> list[Path]:
     """Return the pages that are notebooks."""
     return [page for page in pages(root) if is_notebook(page)]
+
+
+def chapter_number(page: Path) -> int:
+    """Return the number of a chapter, which its file name begins with."""
+    return int(page.name[:2])

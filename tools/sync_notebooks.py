@@ -1,8 +1,9 @@
 """Write the notebook beside each chapter, so that it opens in Jupyter and in Colab.
 
 The Markdown file is the source. The notebook is derived from it, byte for byte the same on
-every machine, holds no outputs and reads well without this book's build: roles become links, and
-a paragraph that quotes a number of the run becomes a folded cell that shows it with the number.
+every machine, holds no outputs and reads well without this book's build: roles become links,
+chapters and figures get the numbers that they have in the book, and a paragraph that quotes a
+number of the run becomes a folded cell that shows it with the number.
 `--check` writes nothing and fails if a committed notebook differs.
 """
 
@@ -20,12 +21,13 @@ from nbformat import NotebookNode
 from pybtex.database import Entry
 
 from tools import bibliography
-from tools.pages import ROOT, chapters, is_notebook
+from tools.pages import ROOT, chapter_number, chapters, is_notebook
 
 GLUE = "{glue:text}`"
 PAGE_LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
 FENCED_OR_CODE = re.compile(r"(^```.*?^```[ ]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 ROLE = re.compile(r"(\{[a-z:]+\}`[^`]+`)")
+FIGURE_NUMBER = re.compile(r"\{numref\}`(?P<name>[^`]+)`")
 OPENS_FENCE = re.compile(r"`{3,}|~{3,}|\$\$")
 NUMBERS_IN_TEXT = (
     "> **In this notebook**, a paragraph that quotes a measured number appears when you run its "
@@ -40,6 +42,7 @@ TITLES = {
     "scoring": "Scoring",
     "checks": "Checks of the results",
     "diagnosis": "Recorded runs",
+    "widget": "Interactive figure",
     "remove-input": "Quiz",
 }
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -131,6 +134,13 @@ def caption(cell: NotebookNode) -> str:
     return cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "").strip()
 
 
+def number_figures(notebook: NotebookNode, chapter: Path) -> dict[str, str]:
+    """Return the number of each figure of a chapter by its name, as "Fig. 2.1"."""
+    number = chapter_number(chapter)
+    names = [cell.metadata.mystnb.figure.name for cell in notebook.cells if caption(cell)]
+    return {name: f"Fig. {number}.{index}" for index, name in enumerate(names, 1)}
+
+
 def fold(cell: NotebookNode) -> NotebookNode:
     """Fold in Jupyter and in Colab what the page folds, and with a solution its verdict too."""
     tags = cell.metadata.get("tags", [])
@@ -138,24 +148,34 @@ def fold(cell: NotebookNode) -> NotebookNode:
         cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
         cell.metadata["cellView"] = "form"
         if not cell.source.startswith("# @title "):
-            title = next((TITLES[tag] for tag in tags if tag in TITLES), "Plot")
+            title = next((TITLES[tag] for tag in TITLES if tag in tags), "Plot")
             cell.source = f"# @title {title}\n{cell.source}"
     if "hide-cell" in tags:
         cell.metadata["jupyter"]["outputs_hidden"] = True
     return cell
 
 
-def cells(notebook: NotebookNode, folder: Path, entries: Mapping[str, Entry]) -> list[NotebookNode]:
+def cells(
+    notebook: NotebookNode, chapter: Path, entries: Mapping[str, Entry]
+) -> list[NotebookNode]:
     """Return the cells as a reader of the notebook gets them."""
+    numbers = number_figures(notebook, chapter)
+
+    def readable(text: str) -> str:
+        text = FIGURE_NUMBER.sub(lambda match: numbers[match["name"]], text)
+        return replace_links(replace_roles(text, entries), chapter.parent)
+
     result: list[NotebookNode] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            text = replace_links(replace_roles(cell.source, entries), folder)
-            result += text_cells(text)
+            title = rf"\g<0>{chapter_number(chapter)}. "
+            source = cell.source if result else re.sub(r"\A# ", title, cell.source)
+            result += text_cells(readable(source))
             continue
         result.append(fold(cell))
         if caption(cell):
-            result += text_cells(f"*Figure.* {caption(cell)}")
+            number = numbers[cell.metadata.mystnb.figure.name]
+            result += text_cells(f"*{number}.* {readable(caption(cell))}")
     if any(GLUE in cell.source for cell in notebook.cells):
         result[0].source += f"\n\n{NUMBERS_IN_TEXT}"
     return result
@@ -166,7 +186,7 @@ def convert(chapter: Path, entries: Mapping[str, Entry]) -> str:
     source = jupytext.reads(chapter.read_text(encoding="utf-8"), fmt="md:myst")
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}},
-        cells=cells(source, chapter.parent, entries),
+        cells=cells(source, chapter, entries),
     )
     for index, cell in enumerate(notebook.cells):
         cell.id = f"{chapter.stem}-{index:03d}"

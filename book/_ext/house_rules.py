@@ -2,9 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
-from docutils import nodes
 from sphinx.application import Sphinx
 
 MARKUP = re.compile(
@@ -12,8 +10,6 @@ MARKUP = re.compile(
     r"|(?P<star>\*)(?=\w)(?!\w+\*)",
     re.MULTILINE,
 )
-WIDGET = re.compile(r'data-widget="([a-z0-9-]+)"')
-NUMBERS = Path("_build") / "assets" / "widgets"
 
 # Markup of the theme and of docutils that a screen reader would stumble over.
 ACCESSIBILITY = (
@@ -47,35 +43,6 @@ def skip_field(
 ) -> bool:
     """Leave out the fields of a NamedTuple: "Alias for field number 0" helps nobody."""
     return skip or (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
-
-
-def widget_files(name: str, root: Path) -> tuple[list[str], list[str]]:
-    """Return the scripts of an interactive figure in the order to load them, and its styles.
-
-    Its numbers, where it has some, were written by tools/assets.py; network.js reads them.
-    """
-    folder = root / "book" / "_static" / "widgets"
-    numbers = sorted(path.name for path in (root / NUMBERS).glob(f"{name}-*.js"))
-    parts = sorted(path.name for path in folder.glob(f"{name}-*.js"))
-    reader = ["network.js"] if numbers else []
-    styles = [file for file in ("widgets.css", f"{name}.css") if (folder / file).is_file()]
-    return ["widget.js", *reader, *numbers, *parts, f"{name}.js"], styles
-
-
-def add_widgets(
-    app: Sphinx,
-    _page: str,
-    _template: str,
-    _context: dict[str, Any],
-    doctree: nodes.document | None,
-) -> None:
-    """Load the scripts of interactive figures on the pages that hold some, and nowhere else."""
-    raw = "" if doctree is None else " ".join(n.astext() for n in doctree.findall(nodes.raw))
-    files = [widget_files(name, Path(app.confdir)) for name in WIDGET.findall(raw)]
-    for style in dict.fromkeys(style for _, styles in files for style in styles):
-        app.add_css_file(f"widgets/{style}")
-    for script in dict.fromkeys(script for scripts, _ in files for script in scripts):
-        app.add_js_file(f"widgets/{script}", defer="defer")
 
 
 def literal_docstring(
@@ -114,7 +81,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Apply the rules. This extension is loaded after those that it corrects."""
     remove_thebe(app)
     app.connect("build-finished", repair_pages)
-    app.connect("html-page-context", add_widgets)
     app.connect("autodoc-process-docstring", literal_docstring, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip_field)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,6 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from widget_pages import number
 
-SCRIPTS = ("widget.js", "elbo-panels.js", "elbo.js")
 SLIDERS = {"m": "Mean of q", "log_v": "Variance of q (log scale)", "x": "Observed x"}
 TERMS = ("logLikelihood", "klPrior", "elbo", "gap", "logEvidence")
 START = {"m": 0.0, "v": 1.0, "x": 2.0}

@@ -10,17 +10,9 @@ from widget_pages import number
 
 from companion import pretrained
 from companion.data import mnist5k
-from tools import assets
 
 N_CODES = 500
 LIMIT = 3.5
-NUMBERS = "latent-vae_2d.js"
-
-
-def scripts(folder) -> tuple[str, ...]:
-    """The scripts of the figure; its numbers are written to the folder first."""
-    assets.write_latent_figure(folder)
-    return ("widget.js", "network.js", str(folder / NUMBERS), "latent-plane.js", "latent.js")
 
 
 @functools.cache

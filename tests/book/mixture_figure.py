@@ -9,9 +9,6 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from widget_pages import number
 
-from tools import assets
-
-SCRIPTS = ("mixture-contours.js", "mixture-model.js", "mixture-plane.js", "mixture-tasks.js")
 SLIDERS = {
     "count": "Number of components",
     "a": "Mean z₁",
@@ -22,12 +19,6 @@ SLIDERS = {
 FLOOR = 0.05**2
 LIMIT = 3.8
 PLACES = ((-1.0, 0.0), (1.0, 0.0), (0.0, 1.2), (0.0, -1.2))
-
-
-def scripts(folder) -> tuple[str, ...]:
-    """The scripts of the figure; the codes of digits are written to the folder first."""
-    assets.write_mixture_figure(folder)
-    return ("widget.js", str(folder / "mixture-codes.js"), *SCRIPTS, "mixture.js")
 
 
 def component(weight, mean, cov) -> dict:

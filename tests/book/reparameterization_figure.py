@@ -8,12 +8,6 @@ import torch
 from torch.distributions import Normal
 from widget_pages import number
 
-SCRIPTS = (
-    "widget.js",
-    "reparameterization-model.js",
-    "reparameterization-panels.js",
-    "reparameterization.js",
-)
 SLIDERS = {"eps": "Noise ε", "m": "Mean m", "log_v": "Log-variance log σ²"}
 SEED = 2014
 START = {"f": "square", "m": 0.0, "log_v": 0.0, "eps": -0.8}

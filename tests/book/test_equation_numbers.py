@@ -1,6 +1,7 @@
 r"""Numbers of equations are written by hand: consecutive, legal and referred to correctly."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
@@ -45,15 +46,18 @@ def test_numbers_of_the_chapter(chapter):
     assert tag_faults(chapter.read_text(encoding="utf-8"), int(chapter.stem[:2])) == []
 
 
+def known_numbers() -> set[str]:
+    """Return the numbers of all equations of the book."""
+    return {tag for path in chapters() for tag in TAG.findall(path.read_text(encoding="utf-8"))}
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
 def test_references_to_other_chapters(page):
     """An equation that a page names exists in the chapter that the number says."""
-    known = {
-        tag for chapter in chapters() for tag in TAG.findall(chapter.read_text(encoding="utf-8"))
-    }
+    written = {str(int(chapter.stem[:2])) for chapter in chapters()}
     text = DISPLAY.sub("", prose(page.read_text(encoding="utf-8")))
-    cited = set(re.findall(r"[Ee]quation \((\d+\.\d+)\)", text))
-    assert cited <= known
+    cited = {number for number in REFERENCE.findall(text) if number.split(".")[0] in written}
+    assert cited <= known_numbers()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_tagged_formula_is_not_wrapped(extension):
     r"""Sphinx would put it into `split`, in which a tag is illegal."""
     formula = nodes.math_block("", "", nodes.Text(r"a \\ b \tag{1.2}"))
     document = page_of(formula)
-    assert extension.keep_tag(formula) == {"1.2": "equation-1-2"}
+    extension.keep_tag(formula)
     assert formula["nowrap"]
     assert formula.astext() == r"\[a \\ b \tag{1.2}\]"
     assert document.children[0]["ids"] == ["equation-1-2"]
@@ -106,17 +110,30 @@ def test_formula_without_tag_is_left_alone(extension):
     """It needs no help."""
     formula = nodes.math_block("", "", nodes.Text("a"))
     page_of(formula)
-    assert extension.keep_tag(formula) == {}
+    extension.keep_tag(formula)
     assert formula.astext() == "a"
 
 
 def test_references_become_links(extension):
-    """In text, not in code, and only to equations of the page."""
-    paragraph = nodes.paragraph("", "", nodes.Text("by (1.2) and (9.9)"))
+    """In text, not in code, and only to equations of the book."""
+    paragraph = nodes.paragraph("", "", nodes.Text("by (1.2), (3.4) and (9.9)"))
     code = nodes.literal("", "", nodes.Text("f(1.2)"))
     document = page_of(paragraph, nodes.paragraph("", "", code))
+    places = {"1.2": "#equation-1-2", "3.4": "03-c.html#equation-3-4"}
     for text in list(document.findall(nodes.Text)):
-        extension.link_references(text, {"1.2": "equation-1-2"})
-    (link,) = document.findall(nodes.reference)
-    assert link["refid"] == "equation-1-2"
-    assert document.astext() == "by (1.2) and (9.9)\n\nf(1.2)"
+        extension.link_references(text, places)
+    links = [link["refuri"] for link in document.findall(nodes.reference)]
+    assert links == ["#equation-1-2", "03-c.html#equation-3-4"]
+    assert document.astext() == "by (1.2), (3.4) and (9.9)\n\nf(1.2)"
+
+
+def test_the_page_of_each_equation_is_known(extension, tmp_path):
+    """It is read from the sources, once."""
+    (tmp_path / "02-b.md").write_text(r"$$a \tag{2.1}$$")
+    (tmp_path / "03-c.md").write_text(r"$$b \tag{3.1}$$ $$c \tag{3.2}$$")
+    env = SimpleNamespace(
+        found_docs={"02-b", "03-c"}, doc2path=lambda page: str(tmp_path / f"{page}.md")
+    )
+    app = SimpleNamespace(env=env)
+    assert extension.equations(app) == {"2.1": "02-b", "3.1": "03-c", "3.2": "03-c"}
+    assert extension.equations(app) is extension.equations(app)

@@ -188,6 +188,40 @@ def test_code_and_its_metadata_survive(converted):
     assert cell.execution_count is None
 
 
+FIGURES = """---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+# Pictures
+
+{numref}`fig-b` comes after {numref}`fig-a`.
+
+```{code-cell} ipython3
+:mystnb: {figure: {name: fig-a, caption: "The first."}}
+1
+```
+
+```{code-cell} ipython3
+:mystnb: {figure: {name: fig-b, caption: "As {numref}`fig-a`, by {cite:t}`one`."}}
+2
+```
+"""
+
+
+def test_chapter_and_figures_are_numbered(course):
+    """As in the book, and the references to them."""
+    chapter = course / "vae" / "03-c.md"
+    chapter.write_text(FIGURES)
+    entries = bibliography.load(course / "references.bib")
+    notebook = nbformat.reads(sync_notebooks.convert(chapter, entries), 4)
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert texts == [
+        "# 3. Pictures\n\nFig. 3.2 comes after Fig. 3.1.",
+        "*Fig. 3.1.* The first.",
+        "*Fig. 3.2.* As Fig. 3.1, by [Kingma and Welling (2014)](https://example.org/one).",
+    ]
+
+
 def test_cells_split_at_headings_but_not_inside_solutions(converted):
     """A folded solution stays in one piece."""
     kinds = [cell.cell_type for cell in converted.cells]

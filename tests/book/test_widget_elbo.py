@@ -7,7 +7,6 @@ import re
 import pytest
 from elbo_figure import (
     CORNERS,
-    SCRIPTS,
     SLIDERS,
     START,
     assert_shows,
@@ -23,7 +22,7 @@ from widget_pages import Figures
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    figures = Figures(browser, tmp_path, "elbo", SCRIPTS)
+    figures = Figures(browser, tmp_path, "elbo")
     yield figures.open
     figures.finish()
 
@@ -57,12 +56,12 @@ def test_the_page_shows_what_torch_computes(open_page):
 
 def test_the_fallback_is_replaced_and_everything_has_a_name(open_page):
     page = open_page()
-    assert page.get_by_text("a figure stands here").count() == 0
+    assert page.get_by_text("interactive figure stands here").count() == 0
     assert page.get_by_role("slider").count() == len(SLIDERS)
     assert all(slider(page, name).count() == 1 for name in SLIDERS)
     assert page.get_by_role("table", name="In nats, rounded").count() == 1
     assert page.get_by_role("img", name=re.compile("^(Densities|Budget)")).count() == 2
-    assert page.get_by_role("group", name="The figure").count() == 1
+    assert page.get_by_role("group", name=re.compile("^Interactive figure: ")).count() == 1
 
 
 def test_keyboard_alone_moves_everything(open_page):

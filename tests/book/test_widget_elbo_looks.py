@@ -1,13 +1,13 @@
 """The figure "elbo" in a real browser: its layout, its colors, what it says to a screen reader."""
 
 import pytest
-from elbo_figure import CORNERS, SCRIPTS, move, oracle, pixels_per_unit
+from elbo_figure import CORNERS, move, oracle, pixels_per_unit
 from widget_pages import Figures, assert_fits, contrast, luminance
 
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    figures = Figures(browser, tmp_path, "elbo", SCRIPTS)
+    figures = Figures(browser, tmp_path, "elbo")
     yield figures.open
     figures.finish()
 

@@ -2,42 +2,33 @@
 
 import itertools
 import math
-from pathlib import Path
 
-import elbo_figure
 import numpy as np
 import pytest
 import torch
 from latent_figure import (
     LIMIT,
-    NUMBERS,
     assert_shows,
     codes,
     decoded,
     log_prior,
     nearest,
     point,
-    scripts,
     shown,
 )
 from torch import nn
-from widget_pages import WIDGETS, Figures
+from widget_pages import Figures
 
 from companion.networks import MLPDecoder
-from tools.export import export_mlp
-from tools.pages import ROOT
+from companion.page._export import export_mlp
+from companion.page._widget_numbers import latent
 
 GRID = list(itertools.product((-3.5, -2, -0.7, 0, 0.31, 1.9, 3.5), repeat=2))
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def figures(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "latent", files)
+def figures(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "latent")
     yield figures
     figures.finish()
 
@@ -70,10 +61,11 @@ def test_the_codes_are_those_of_held_out_digits(open_page):
 def test_every_half_precision_number_is_read_exactly(open_page, tmp_path):
     bits = np.arange(2**16, dtype=np.uint16)
     every = bits[np.isfinite(bits.view(np.float16))].view(np.float16)
-    export_mlp(nn.Linear(1, 1), tmp_path / "every.js", name="every",
-               arrays={"every": torch.from_numpy(every.copy())})  # fmt: skip
+    script = export_mlp(
+        nn.Linear(1, 1), name="every", arrays={"every": torch.from_numpy(every.copy())}
+    )
     page = open_page()
-    page.add_script_tag(path=tmp_path / "every.js")
+    page.add_script_tag(content=script)
     ours = page.evaluate("[...CompanionWidgets.network.load('every').arrays.every].map(String)")
     assert len(ours) == len(every) == 2**16 - 2**11
     np.testing.assert_array_equal(np.array(ours, dtype=np.float64), every.astype(np.float64))
@@ -85,9 +77,8 @@ def test_every_half_precision_number_is_read_exactly(open_page, tmp_path):
 def test_other_perceptrons_run_in_the_page(open_page, tmp_path, hidden, activation):
     torch.manual_seed(1)
     network = MLPDecoder(3, (2, 2), hidden, activation)
-    export_mlp(network, tmp_path / "other.js", name="other")
     page = open_page()
-    page.add_script_tag(path=tmp_path / "other.js")
+    page.add_script_tag(content=export_mlp(network, name="other"))
     z = torch.randn(20, 3)
     script = "z => z.map(row => [...CompanionWidgets.network.load('other').run(row)])"
     ours = torch.tensor(page.evaluate(script, z.tolist()))
@@ -100,7 +91,7 @@ def test_other_perceptrons_run_in_the_page(open_page, tmp_path, hidden, activati
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("load('nobody')", 'Error: The numbers "nobody" of a figure are missing. Run: make book'),
+        ("load('nobody')", 'Error: The numbers "nobody" of a figure are missing.'),
         ("load('vae_2d').run([1, 2, 3])", "RangeError: 2 inputs expected, got 3."),
         (
             "unpack({...CompanionExports.vae_2d, base64: btoa('12')})",
@@ -113,15 +104,15 @@ def test_wrong_numbers_are_refused(open_page, script, message):
     assert message in open_page().evaluate(script)
 
 
-def test_without_numbers_the_fallback_stays(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "latent", [f for f in files if not f.endswith(NUMBERS)])
+def test_without_numbers_the_fallback_stays(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "latent", without=latent())
     page = browser.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(figures.write("light").as_uri())
-    assert page.get_by_text("a figure stands here").is_visible()
+    assert page.get_by_text("interactive figure stands here").is_visible()
     page.close()
-    assert errors == ['The numbers "vae_2d" of a figure are missing. Run: make book']
+    assert errors == ['The numbers "vae_2d" of a figure are missing.']
 
 
 def test_the_prior_is_the_standard_normal(open_page):
@@ -158,20 +149,3 @@ def test_the_answers_carry_the_right_numbers(open_page):
     assert ", ".join(shares) in " ".join(note.split())
     assert "500 test images" in " ".join(note.split())
     assert "2–200–200–784 units" in " ".join(note.split())
-
-
-def test_the_book_loads_these_scripts_in_this_order(files, monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
-    import house_rules
-
-    (tmp_path / "book" / "_static").mkdir(parents=True)
-    (tmp_path / "book" / "_static" / "widgets").symlink_to(WIDGETS)
-    (tmp_path / house_rules.NUMBERS).mkdir(parents=True)
-    (tmp_path / house_rules.NUMBERS / NUMBERS).touch()
-    scripts, styles = house_rules.widget_files("latent", tmp_path)
-    assert scripts == [Path(file).name for file in files]
-    assert styles == ["widgets.css", "latent.css"]
-    assert house_rules.widget_files("elbo", tmp_path) == (
-        list(elbo_figure.SCRIPTS),
-        ["widgets.css"],
-    )

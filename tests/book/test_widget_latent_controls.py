@@ -14,20 +14,14 @@ from latent_figure import (
     nearest,
     pixels,
     point,
-    scripts,
     shown,
 )
 from widget_pages import Figures
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def open_page(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "latent", files)
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "latent")
     yield figures.open
     figures.finish()
 
@@ -35,7 +29,7 @@ def open_page(browser, tmp_path, files):
 def test_the_figure_starts_at_the_center_and_everything_has_a_name(open_page):
     page = open_page()
     assert_shows(page, [0, 0])
-    assert page.get_by_text("a figure stands here").count() == 0
+    assert page.get_by_text("interactive figure stands here").count() == 0
     assert page.get_by_role("slider").count() == 3
     assert page.get_by_role("group", name="The latent plane").count() == 1
     assert page.get_by_role("img", name="Mean codes of 500 test digits").count() == 1

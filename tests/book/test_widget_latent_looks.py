@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from latent_figure import LIMIT, codes, log_prior, nearest, pixels, scripts, unit
+from latent_figure import LIMIT, codes, log_prior, nearest, pixels, unit
 from widget_pages import Figures, assert_accessible, contrast, luminance
 
 CORNERS = [*itertools.product((-LIMIT, LIMIT), repeat=2), (0, 0), (-1.23, -2.34)]
@@ -28,14 +28,9 @@ LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
                 [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def open_page(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "latent", files)
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "latent")
     yield figures.open
     figures.finish()
 

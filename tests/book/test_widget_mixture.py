@@ -9,7 +9,6 @@ import torch
 from mixture_figure import (
     FLOOR,
     LIMIT,
-    SCRIPTS,
     arrays,
     choose,
     codes_of,
@@ -20,7 +19,6 @@ from mixture_figure import (
     place,
     points,
     press,
-    scripts,
     standard,
     start,
 )
@@ -29,6 +27,7 @@ from widget_pages import Figures
 
 from companion import pretrained
 from companion.data import mnist5k
+from companion.page._widget_numbers import mixture as numbers
 
 CORNER = [
     component(0.25, (a, b), (0.36, 0, 0.36)) for a, b in [(2.5, 2.5), (2.5, 3), (3, 2.5), (3, 3)]
@@ -40,14 +39,9 @@ SLANTED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def open_page(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "mixture", files)
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "mixture")
     yield figures.open
     figures.finish()
 
@@ -178,7 +172,7 @@ def test_the_codes_are_what_they_are_called(open_page):
 
 
 def test_without_the_codes_of_digits_the_pinwheel_remains(browser, tmp_path):
-    figures = Figures(browser, tmp_path, "mixture", ("widget.js", *SCRIPTS, "mixture.js"))
+    figures = Figures(browser, tmp_path, "mixture", without=numbers())
     page = figures.open()
     assert page.locator("option").all_text_contents() == ["A pinwheel"]
     assert page.locator(".widget-tasks > ol > li").count() == 3

@@ -16,7 +16,6 @@ from mixture_figure import (
     log_likelihood,
     place,
     press,
-    scripts,
     shown,
     slider,
     standard,
@@ -25,14 +24,9 @@ from mixture_figure import (
 from widget_pages import Figures
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def open_page(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "mixture", files)
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "mixture")
     yield figures.open
     figures.finish()
 
@@ -224,7 +218,7 @@ def test_touch_drags_a_knob(open_page):
 
 def test_everything_has_a_name(open_page):
     page = open_page()
-    assert page.get_by_text("a figure stands here").count() == 0
+    assert page.get_by_text("interactive figure stands here").count() == 0
     assert all(slider(page, name).count() == 1 for name in SLIDERS)
     assert page.get_by_role("slider").count() == len(SLIDERS)
     for k in range(3):

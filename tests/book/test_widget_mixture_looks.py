@@ -9,21 +9,15 @@ from mixture_figure import (
     log_likelihood,
     place,
     press,
-    scripts,
     standard,
     start,
 )
 from widget_pages import Figures, assert_accessible, assert_fits, contrast, luminance
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return scripts(tmp_path_factory.mktemp("numbers"))
-
-
 @pytest.fixture
-def open_page(browser, tmp_path, files):
-    figures = Figures(browser, tmp_path, "mixture", files)
+def open_page(browser, tmp_path):
+    figures = Figures(browser, tmp_path, "mixture")
     yield figures.open
     figures.finish()
 

@@ -6,7 +6,6 @@ import re
 import pytest
 from reparameterization_figure import (
     INTEGRANDS,
-    SCRIPTS,
     SEED,
     SLIDERS,
     START,
@@ -28,7 +27,7 @@ from widget_pages import Figures
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    figures = Figures(browser, tmp_path, "reparameterization", SCRIPTS)
+    figures = Figures(browser, tmp_path, "reparameterization")
     yield figures.open
     figures.finish()
 
@@ -126,13 +125,13 @@ def test_labels_repeat_the_table(open_page):
 
 def test_the_fallback_is_replaced_and_everything_has_a_name(open_page):
     page = open_page()
-    assert page.get_by_text("a figure stands here").count() == 0
+    assert page.get_by_text("interactive figure stands here").count() == 0
     assert page.get_by_role("slider").count() == len(SLIDERS)
     assert all(slider(page, name).count() == 1 for name in SLIDERS)
     assert page.get_by_role("combobox", name="Integrand f(z)").count() == 1
     assert page.get_by_role("table", name="Estimates of dE[f(z)]/dm").count() == 1
     assert page.get_by_role("img", name=re.compile("^(Above|Running averages)")).count() == 2
-    assert page.get_by_role("group", name="The figure").count() == 1
+    assert page.get_by_role("group", name=re.compile("^Interactive figure: ")).count() == 1
 
 
 def test_keyboard_alone_moves_everything(open_page):

@@ -5,7 +5,6 @@ import itertools
 import pytest
 from reparameterization_figure import (
     INTEGRANDS,
-    SCRIPTS,
     START,
     choose,
     draw,
@@ -24,7 +23,7 @@ CORNERS = [
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    figures = Figures(browser, tmp_path, "reparameterization", SCRIPTS)
+    figures = Figures(browser, tmp_path, "reparameterization")
     yield figures.open
     figures.finish()
 

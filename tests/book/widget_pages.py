@@ -4,20 +4,21 @@ import itertools
 import re
 from pathlib import Path
 
-WIDGETS = Path(__file__).parents[2] / "book" / "_static" / "widgets"
+from companion.page.widget import widget
 
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Figure</title>
-<link rel="stylesheet" href="{base}/widgets.css">{scripts}</head><body>
-<div class="widget" data-widget="{name}" role="group" aria-label="The figure">
-<p>In the built book, a figure stands here.</p></div><p>After.</p></body></html>"""
+</head><body>
+{figure}
+<p>After.</p></body></html>"""
 
 
 class Figures:
     """Opens a figure; in the end, nothing was logged and nothing but files was asked for."""
 
-    def __init__(self, browser, folder: Path, name: str, scripts: tuple[str, ...]):
-        self.browser, self.folder, self.name, self.scripts = browser, folder, name, scripts
+    def __init__(self, browser, folder: Path, name: str, without: str = ""):
+        self.browser, self.folder = browser, folder
+        self.html = widget(name).html.replace(without, "")
         self.contexts, self.complaints, self.requests = [], [], []
 
     def open(self, *, width=800, theme="light", motion="reduce", **options):
@@ -34,12 +35,8 @@ class Figures:
         return page
 
     def write(self, theme: str) -> Path:
-        scripts = "".join(f'<script src="{(WIDGETS / s).as_uri()}"></script>' for s in self.scripts)
-        base, own = WIDGETS.as_uri(), WIDGETS / f"{self.name}.css"
-        if own.is_file():
-            scripts = f'<link rel="stylesheet" href="{own.as_uri()}">{scripts}'
-        text = PAGE.format(theme=theme, base=base, scripts=scripts, name=self.name)
         file = self.folder / f"{theme}.html"
+        text = PAGE.format(theme=theme, figure=self.html)
         file.write_text(text, encoding="utf-8")
         return file
 

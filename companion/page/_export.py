@@ -1,12 +1,12 @@
-"""Small networks for the pages: weights, and what else a figure needs, in a JavaScript file.
+"""Small networks for interactive figures: weights, and what else a figure needs, as JavaScript.
 
-A page that was opened from disk may not fetch a file, but it may load a script. So the numbers
-travel as a script that fills one entry of a global object, where the page finds them:
+A page that was opened from disk may not fetch a file, but it may run a script. So the numbers
+travel as a script that fills one entry of a global object, where the figure finds them:
 
     CompanionExports["vae_2d"] = {manifest: {...}, base64: "..."}
 
 `base64` holds float16 numbers, little-endian, each array row by row, one array after the other as
-`manifest.arrays` lists them. `book/_static/widgets/network.js` reads them and runs the network.
+`manifest.arrays` lists them. `widgets/network.js` reads them and runs the network.
 
 Axes: B batch.
 """
@@ -14,9 +14,7 @@ Axes: B batch.
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,43 +26,30 @@ _KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", nn.T
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Identity)  # the numbers stay what they are
 
 
-def export_mlp(
-    network: nn.Module,
-    path: str | os.PathLike[str],
-    *,
-    name: str,
-    arrays: Mapping[str, Tensor] | None = None,
-) -> dict[str, Any]:
-    """Write a multilayer perceptron, and other tensors of a figure, to a JavaScript file.
+def export_mlp(network: nn.Module, *, name: str, arrays: Mapping[str, Tensor] | None = None) -> str:
+    """Return a multilayer perceptron, and other tensors of a figure, as a script.
 
     The network is linear layers with one kind of activation between them. It is run on a few
     inputs, to be sure that a page, which knows nothing but the layers, computes the same.
 
     Args:
         network: maps (B, input_dim) to (B, *output_shape), with ReLU or tanh.
-        path: the `.js` file to write. Its folder must exist.
-        name: where a page finds the export, for example the name of the pretrained model.
+        name: where a figure finds the export, for example the name of the pretrained model.
         arrays: further tensors by name, for example codes and their classes.
 
     Returns:
-        The manifest that the file holds: `name`, `input_dim`, `output_shape`, `activation` (None
+        JavaScript. Its manifest holds `name`, `input_dim`, `output_shape`, `activation` (None
         for a single layer), `n_layers`, `dtype`, the `sha256` of the bytes, and name and shape of
         each array: `arrays`, then `layers.0.weight` (n_outputs, n_inputs), `layers.0.bias`, ...
 
     Raises:
         TypeError: the network is no module, or one of the arrays no tensor.
         ValueError: the network is no such perceptron, or float16 cannot hold a number.
-        FileNotFoundError: the folder of `path` does not exist.
 
-    >>> import tempfile
     >>> decoder = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 9))
-    >>> manifest = export_mlp(decoder, Path(tempfile.mkdtemp()) / "tiny.js", name="tiny")
-    >>> manifest["activation"], manifest["input_dim"], manifest["output_shape"]
-    ('tanh', 2, [9])
+    >>> '"activation": "tanh", "n_layers": 2' in export_mlp(decoder, name="tiny")
+    True
     """
-    target = Path(path).expanduser()
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder `{target.parent}`. Make it: mkdir -p")
     linears, activation = _layers(network)
     weights = {
         f"layers.{i}.{key}": value
@@ -84,13 +69,7 @@ def export_mlp(
         "sha256": hashlib.sha256(content).hexdigest(),
         "arrays": [{"name": key, "shape": list(half.shape)} for key, half in halves.items()],
     }
-    target.write_text(_script(manifest, content), encoding="utf-8")
-    return manifest
-
-
-def _script(manifest: dict[str, Any], content: bytes) -> str:
     return (
-        "// Written by tools.export. Do not edit.\n"
         f"(window.CompanionExports ??= {{}})[{json.dumps(manifest['name'])}] = {{\n"
         f"  manifest: {json.dumps(manifest)},\n"
         f'  base64: "{base64.b64encode(content).decode()}",\n}};\n'

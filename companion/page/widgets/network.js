@@ -1,4 +1,4 @@
-/* Numbers that tools/export.py wrote, and the multilayer perceptron among them.
+/* Numbers that companion/page/_export.py wrote, and the multilayer perceptron among them.
  *
  * Load widget.js first. The numbers of a figure are in `CompanionExports[name]`.
  */
@@ -74,7 +74,7 @@
   /** The export called `name`: its manifest, its arrays and its perceptron. */
   function load(name) {
     const found = window.CompanionExports?.[name];
-    if (!found) throw new Error(`The numbers "${name}" of a figure are missing. Run: make book`);
+    if (!found) throw new Error(`The numbers "${name}" of a figure are missing.`);
     const arrays = unpack(found);
     return { manifest: found.manifest, arrays, run: mlp(found.manifest, arrays) };
   }

@@ -142,7 +142,7 @@
     });
   }
 
-  /** Every set of codes: digits, where tools/assets.py wrote theirs, and the toy. */
+  /** Every set of codes: digits, where companion.page wrote theirs, and the toy. */
   function codeSets() {
     const digits = window.CompanionExports?.codes_2d?.codes;
     return { ...(digits && { digits }), pinwheel: pinwheel() };
