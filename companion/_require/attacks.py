@@ -239,39 +239,6 @@ def require_finite_result(x_adv: Tensor) -> None:
         )
 
 
-# Results of attacks that somebody else wrote
-
-
-def require_allowed(name: str, x_adv: Any, x: Tensor, excess: float | None) -> None:
-    """Raise unless an attack returned images like x, in [0, 1], no farther away than allowed."""
-    if not isinstance(x_adv, Tensor) or x_adv.shape != x.shape:
-        found = tuple(x_adv.shape) if isinstance(x_adv, Tensor) else type(x_adv).__name__
-        raise ValueError(
-            f"The attack {name!r} returned {found}, but images of shape {tuple(x.shape)} are "
-            f"expected. An attack is a function (model, x, y) -> x_adv."
-        )
-    if not _in_range(x_adv):
-        raise ValueError(
-            f"The attack {name!r} returned pixels from {x_adv.min():g} to {x_adv.max():g}, but "
-            f"[0, 1] is expected. Its last step must be a projection: project(x_adv, x, eps=...)."
-        )
-    if excess is not None and excess > 1e-5:
-        raise ValueError(
-            f"The attack {name!r} returned an image that is {excess:.2g} farther away than `eps`. "
-            f"Its last step must be a projection: project(x_adv, x, eps=...)."
-        )
-
-
-def require_attacks(attacks: Any) -> None:
-    """Raise unless the argument is a mapping from names to functions."""
-    if not hasattr(attacks, "items") or not attacks:
-        raise TypeError(
-            f"`attacks` must be a dict of named attacks, at least one, but it is {attacks!r}. "
-            f'Pass {{"pgd": functools.partial(pgd, eps=0.1)}}.'
-        )
-    require_function(**{f"attacks[{name!r}]": attack for name, attack in attacks.items()})
-
-
 Attackable = Annotated[Callable[..., Any], Rule("a module or a function of x", require_attackable)]
 PIXELS = Rule("in [0, 1]", require_pixels)
 LOGITS = Rule("logits, not probabilities", warn_of_probabilities)
