@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion._require.networks import (
+    as_event_shape,
     require_activation,
     require_codes,
     require_event_shape,
@@ -50,9 +51,9 @@ class MLPEncoder(nn.Module):
         activation: type[nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        self.event_shape = _shape(event_shape)
+        self.event_shape = as_event_shape(event_shape)
         n_inputs = math.prod(self.event_shape)
-        self.layers = _mlp(n_inputs, hidden_dims, 2 * latent_dim, activation)
+        self.layers = mlp(n_inputs, hidden_dims, 2 * latent_dim, activation)
 
     def forward(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
         """Return q(z | x), shapes (B, D)."""
@@ -82,9 +83,9 @@ class MLPDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.event_shape = _shape(event_shape)
+        self.event_shape = as_event_shape(event_shape)
         n_outputs = math.prod(self.event_shape)
-        self.layers = _mlp(latent_dim, hidden_dims, n_outputs, activation)
+        self.layers = mlp(latent_dim, hidden_dims, n_outputs, activation)
 
     def forward(self, z: Float[Tensor, "*S B D"]) -> Float[Tensor, "..."]:
         """Return the output, shape (B, *event) or (S, B, *event)."""
@@ -111,7 +112,7 @@ class LinearEncoder(nn.Module):
     @checked
     def __init__(self, event_shape: Sequence[int], latent_dim: Count) -> None:
         super().__init__()
-        self.event_shape = _shape(event_shape)
+        self.event_shape = as_event_shape(event_shape)
         self.mean = nn.Linear(math.prod(self.event_shape), latent_dim)
         self.log_var = nn.Parameter(torch.zeros(latent_dim))
 
@@ -184,9 +185,23 @@ class ConvDecoder(nn.Module):
         return self.layers(z.reshape(-1, self.latent_dim)).reshape(*z.shape[:-1], *IMAGE)
 
 
-def _mlp(
-    n_inputs: int, hidden_dims: Sequence[int], n_outputs: int, activation: type[nn.Module]
+def mlp(
+    n_inputs: int,
+    hidden_dims: Sequence[int],
+    n_outputs: int,
+    activation: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
+    """Return linear layers with a nonlinearity between each two: a multilayer perceptron.
+
+    Args:
+        n_inputs: size of the last axis of the input.
+        hidden_dims: width of each hidden layer. An empty tuple makes one linear layer.
+        n_outputs: size of the last axis of the output.
+        activation: the class of the nonlinearity.
+
+    >>> mlp(4, (8,), 2)(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
     require_sizes(hidden_dims=hidden_dims)
     require_activation(activation)
     sizes = (n_inputs, *hidden_dims, n_outputs)
@@ -198,13 +213,6 @@ def _mlp(
 def _split(output: Tensor) -> DiagonalGaussian:
     mean, log_var = output.chunk(2, dim=-1)
     return DiagonalGaussian(mean, log_var)
-
-
-def _shape(event_shape: Sequence[int]) -> tuple[int, ...]:
-    require_sizes(event_shape=event_shape)
-    if not event_shape:
-        raise ValueError("`event_shape` is empty. Name at least one axis, for example (2,).")
-    return tuple(event_shape)
 
 
 def _flatten(x: Tensor, event_shape: tuple[int, ...], network: nn.Module) -> Tensor:

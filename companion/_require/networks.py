@@ -29,6 +29,14 @@ def require_sizes(**sizes: Any) -> None:
             require_count(**{name: size})
 
 
+def as_event_shape(event_shape: Any) -> tuple[int, ...]:
+    """Return the shape of one x as a tuple; raise unless it has an axis, and only whole numbers."""
+    require_sizes(event_shape=event_shape)
+    if not event_shape:
+        raise ValueError("`event_shape` is empty. Name at least one axis, for example (2,).")
+    return tuple(event_shape)
+
+
 def require_activation(activation: Any) -> None:
     """Raise TypeError unless the argument is a class of modules."""
     if not (isinstance(activation, type) and issubclass(activation, nn.Module)):
