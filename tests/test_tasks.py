@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
+import attacks_answers
 import elbo_answers
 import mnist_answers
 import numpy as np
@@ -22,7 +23,7 @@ from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo_answers, mnist_answers]
+ANSWERS = [elbo_answers, mnist_answers, attacks_answers]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 
