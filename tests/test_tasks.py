@@ -66,7 +66,7 @@ def test_every_exercise_has_right_answers_in_other_styles():
     chapters = {key.partition(".")[0] for key in known}
     kinds = (FunctionTask, NumberTask, NumbersTask)
     keys = {task.key for task in TASKS if isinstance(task, kinds)}
-    assert known == {key for key in keys if key.partition(".")[0] in chapters}
+    assert {key for key in keys if key.partition(".")[0] in chapters} <= known <= set(EXERCISES)
 
 
 def test_every_exercise_is_found_by_its_number():
