@@ -1,7 +1,8 @@
 """What every exercise that is data must fulfil: one file for all of them.
 
-A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), and wrong ones as a
-learner would write them, with a part of their hint (`WRONG`).
+A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), wrong ones as a
+learner would write them, with a part of their hint (`WRONG`), and functions that the text gives and
+that still have all their faults (`STUBS`).
 """
 
 import math
@@ -50,6 +51,11 @@ def rows(table):
 def test_right_answers_in_other_styles_pass(key, row):
     verdict = judge(key, row)
     assert verdict.status == "correct", str(verdict)
+
+
+@rows("STUBS")
+def test_what_the_text_begins_with_is_not_attempted(key, row):
+    assert judge(key, row).status == "not attempted"
 
 
 @rows("WRONG")
