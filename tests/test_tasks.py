@@ -315,6 +315,9 @@ def test_each_wrong_number_is_named_by_its_letter(task):
             message = judge(task.key, {**task.values, letter: value}).message
             assert message.startswith(f"{count}\n\n- ({letter}) "), message
             assert hint in message, message
+        value, hint = wrong[0]
+        beside = {**task.values, letter: value * (1 + 3 * task.within)}
+        assert hint not in judge(task.key, beside).message
         if task.close:
             near = {**task.values, letter: task.values[letter] * (1 + 0.7 * task.close)}
             assert "close; give three digits" in judge(task.key, near).message
