@@ -206,8 +206,8 @@ class FunctionTask:
 
     def _require_no_draws(self, answer: object, case: Case, first: Parts) -> None:
         """Raise NotYet if the answer uses random numbers, also with a seed of its own."""
-        torch.manual_seed(20)  # the caller's state is put back afterwards
-        before = torch.get_rng_state()
+        before = torch.Generator().manual_seed(20).get_state()
+        torch.set_rng_state(before)  # the caller's is put back afterwards
         again = self.ask(answer, case)
         same = all(map(torch.equal, first, again))
         if not same or not torch.equal(before, torch.get_rng_state()):
