@@ -11,7 +11,8 @@ from companion.checks.mnist import (  # noqa: I001 - the chapter's order
     path,
     repair,
     normalizer,
+    build,
 )
 from companion.checks.mnist.questions import QUIZ
 
-__all__ = ["QUIZ", "loss", "normalizer", "path", "repair", "shapes", "units", "variance"]
+__all__ = ["QUIZ", "build", "loss", "normalizer", "path", "repair", "shapes", "units", "variance"]
