@@ -100,7 +100,7 @@ def test_each_fault_gets_its_own_hint_whatever_the_bound(small):
     slips = {
         loop(draw=lambda m, v: m): "no noise",
         loop(draw=lambda m, v: m + v.exp() * torch.randn_like(m)): "multiplied by `exp(log_var)`",
-        loop(draw=lambda m, v: m + torch.randn_like(m)): "one size",
+        loop(draw=lambda m, v: m + torch.randn_like(m)): "takes no part in z",
         loop(draw=lambda m, v: torch.normal(m, (v / 2).exp()).detach()): "cut off from the",
         loop(reconstruction=lambda y, x: cross_entropy(y.sigmoid(), x).mean()): "applied twice",
         loop(reconstruction=lambda y, x: ((y.sigmoid() - x) ** 2).sum() / 50): "a squared error. B",

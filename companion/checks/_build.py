@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from tqdm.std import tqdm
 
-from companion.checks._call import _invoke, _require_callable, call
+from companion.checks._call import _invoke, _require_callable, call, is_blank
 from companion.checks._registry import Exercise, NotAttempted, NotYet, register
 from companion.training._bar import somebody_watches
 
@@ -287,6 +287,8 @@ class BuildTask:
 
 
 def _two(answer: object) -> tuple[object, object]:
+    if isinstance(answer, tuple) and any(map(is_blank, answer)):
+        raise NotAttempted("Replace the placeholders with your functions, then run again.")
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise NotYet(
             "This exercise asks for two functions. Pass both, without parentheses after their "

@@ -11,6 +11,7 @@ so c, the weight of the KL divergence, is a ratio of two slopes.
 Axes: B batch, D latent dimensions, P = 784 pixels, N images.
 """
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -201,7 +202,7 @@ def _slope(pairs: list[tuple[Tensor, Tensor]]) -> Slope | None:
         return None
     x, y = (torch.cat([pair[i].double().flatten() for pair in pairs]) for i in (0, 1))
     xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
-    if xx == 0:
+    if xx == 0 or not math.isfinite(xx + yy):  # the training diverged
         return None
     return Slope(xy / xx, 1.0 if yy == 0 else xy**2 / (xx * yy))
 
@@ -307,7 +308,7 @@ def _noise(seen: Evidence) -> str | None:
             "graph. (`.detach()`, `.sample()`, `.data`, `no_grad`?) So the encoder learns from the "
             "KL divergence alone."
         )
-    return _size_of_noise(steps)
+    return _size_of_noise(steps) or _unscaled(steps)
 
 
 def _size_of_noise(steps: list[Step]) -> str | None:
@@ -323,12 +324,26 @@ def _size_of_noise(steps: list[Step]) -> str | None:
             "The noise in z is multiplied by `exp(log_var)`. That is the variance of q(z | x), and "
             "noise is scaled by a standard deviation."
         )
-    if abs(power) < 0.15:
-        return (
-            "The noise in z has one size, whatever `log_var` says. It has to be scaled by the "
-            "standard deviation of q(z | x)."
-        )
-    return None
+    return _UNSCALED if abs(power) < 0.15 else None
+
+
+def _unscaled(steps: list[Step]) -> str | None:
+    """Find a log-variance that the KL divergence alone pulls at."""
+    given = [s for s in steps if s.by_log_var is not None and s.by_z is not None]
+    if not given:
+        return None
+    by_log_var = torch.cat([s.by_log_var.flatten() for s in given if s.by_log_var is not None])
+    by_z = torch.cat([(s.by_z * (s.z - s.mean) / 2).flatten() for s in given if s.by_z is not None])
+    alone = _slope([(torch.cat([s.log_var.exp().flatten() - 1 for s in given]), by_log_var)])
+    if alone is None or alone.explained < 0.98 or by_z.norm() < 0.3 * by_log_var.norm():
+        return None
+    return _UNSCALED
+
+
+_UNSCALED = (
+    "The log-variance takes no part in z: what is drawn has one size, or no gradient comes from "
+    "there. The noise has to be scaled by the standard deviation of q(z | x)."
+)
 
 
 def _forgotten_zero(seen: Evidence) -> str | None:
@@ -415,11 +430,15 @@ def _log_var_in_kl(seen: Evidence) -> str | None:
         for s in steps
         if s.by_log_var is not None and s.by_z is not None
     ]
-    right = _slope([(log_var.exp() - 1, grad) for log_var, grad in given])
+    right = _slope([((log_var.exp() - 1) / 2, grad) for log_var, grad in given])
     doubled = _slope([((2 * log_var).exp() - 1, grad) for log_var, grad in given])
-    if right is None or doubled is None or right.explained > 0.9:
+    by_logits = _by_logits(steps).get("cross-entropy")
+    if right is None or doubled is None or by_logits is None:
         return None
-    if doubled.explained > 0.98:
+    # Near log_var = 0 all of these are lines: the slopes tell them apart.
+    if right.explained > 0.9 and 0.8 < right.value / (weight[0] * by_logits.value) < 1.25:
+        return None
+    if doubled.explained > max(0.95, right.explained):
         return (
             "In the KL divergence `log_var` is taken for the logarithm of the standard deviation: "
             "`exp(log_var)` is the variance already."
@@ -514,9 +533,9 @@ def _diverged(seen: Evidence) -> str | None:
 
 
 CAUSES = [
+    _diverged,
     _still_parameters,
     _missing_kl,
-    _diverged,
     _squashed_logits,
     _squashed,
     _under_budget,
