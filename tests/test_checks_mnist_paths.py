@@ -35,13 +35,14 @@ def test_every_exercise_is_tested():
 
     keys = {e.key for e in _registry.all_exercises() if e.key.startswith("mnist.")}
     names = {name.removeprefix("test_") for name in [*globals(), *vars(test_checks_mnist)]}
+    keys.remove("mnist.build")  # in a file of its own
     assert len(keys) == 7
     assert {key.removeprefix("mnist.") for key in keys} <= names
 
 
 def test_exercises_are_found_by_their_number():
     numbers = {e.number: e.key for e in _registry.all_exercises() if e.key.startswith("mnist.")}
-    assert list(numbers) == [f"3.{i}" for i in range(1, 8)]
+    assert list(numbers) == [*(f"3.{i}" for i in range(1, 8)), "3.10"]
     assert judge("mnist.path", ...).title.startswith("3.5 ")
 
 
