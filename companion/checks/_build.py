@@ -126,7 +126,7 @@ class _Watch:
             if output.requires_grad:
                 output.register_hook(lambda grad, i=index: self._arrived(made, i, grad))
         if inputs.requires_grad:
-            inputs.register_hook(lambda grad: setattr(made, "input_grad", grad.detach()))
+            inputs.register_hook(lambda grad: _add_to_input(made, grad))
 
     def _arrived(self, made: Call, index: int, grad: Tensor) -> None:
         if self._forward:
@@ -134,7 +134,16 @@ class _Watch:
             self._forward = False
         if all(each is None for each in made.grads):
             self.calls.append(made)
-        made.grads[index] = grad.detach()
+        made.grads[index] = _sum(made.grads[index], grad)
+
+
+def _sum(earlier: Tensor | None, grad: Tensor) -> Tensor:
+    """Add what one more `backward` of the same step brings."""
+    return grad.detach() if earlier is None else earlier + grad.detach()
+
+
+def _add_to_input(made: Call, grad: Tensor) -> None:
+    made.input_grad = _sum(made.input_grad, grad)
 
 
 def _has_gradient(network: Any) -> bool:
