@@ -1,5 +1,7 @@
 """Execute the chapters in parallel, into the cache from which Sphinx takes their outputs.
 
+What `make test` has executed is there already (tools/keep_outputs.py).
+
 jupyter-cache recognizes a chapter by its code alone. So this tool empties the cache when
 anything else that shapes the outputs has changed: the companion package, the installed
 versions, the profile, or this file. It also measures each chapter. One that is over its budget is
@@ -77,6 +79,16 @@ def is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
     return True
 
 
+def store(cache: JupyterCacheAbstract, notebook: NotebookNode, timing: Timing) -> None:
+    """Put an executed chapter into the cache."""
+    data = {
+        "execution_seconds": timing.seconds,
+        "reference_seconds": timing.reference_seconds,
+    }
+    bundle = CacheBundleIn(notebook, str(timing.chapter), data=data)
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def run(
     chapter: Path, notebook: NotebookNode, meter: Meter, progress: Progress
 ) -> tuple[ExecutionResult, Timing]:
@@ -119,9 +131,7 @@ def keep(
     progress.say(
         f"executed   {chapter.name} in {seconds:.1f} s ({reference:.0f} reference seconds)"
     )
-    data = {"execution_seconds": seconds, "reference_seconds": reference}
-    bundle = CacheBundleIn(result.nb, str(chapter), data=data)
-    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    store(cache, result.nb, timing)
     return None
 
 

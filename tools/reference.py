@@ -73,9 +73,19 @@ class Meter:
     def __init__(self) -> None:
         self.slowdowns: list[float] = []  # by the clock: this machine may be busy
         self.costs: list[float] = []  # in CPU time
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        """Measure once, then go on in the background."""
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Measure once, then go on in the background. A second call does nothing."""
+        if self._process is not None:
+            return
         command = [sys.executable, "-m", "tools.reference"]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         lines = self._process.stdout
@@ -83,10 +93,11 @@ class Meter:
         self._note(lines.readline())
         self._listener = threading.Thread(target=self._listen, args=(lines,), daemon=True)
         self._listener.start()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def stop(self) -> None:
         """Stop measuring."""
+        if self._process is None:
+            return
         self._process.terminate()
         self._process.wait()
         self._listener.join()
