@@ -60,7 +60,8 @@ book: expect setup  ## execute the chapters that changed, build the pages, check
 # reader opens them. The plugin tools.keep_outputs hands their outputs to the build.
 test: setup lint  ## every test: code, notebooks, book, built pages
 	$(PARALLEL) $(RUN) -m pytest -p tools.keep_outputs -n $(JOBS) --dist loadscope -m "not pages" \
-	    --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 tests companion book
+	    --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 --nbval-kernel-startup-timeout 600 \
+	    tests companion book
 	$(MAKE) --no-print-directory book
 	$(MAKE) --no-print-directory check-pages
 
