@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from companion.page import _style as style
-from tools.pages import ROOT
+from tools.pages import ROOT, chapters
 
 SVG = (
     '<?xml version="1.0"?>\n<svg {cuts}xmlns:xlink="http://www.w3.org/1999/xlink" width="300pt" '
@@ -98,11 +98,13 @@ TEXT = re.compile(r'<g id="text_\d+">.*?</g>\s*</g>', re.DOTALL)
 def test_all_text_in_the_figures_of_the_book_has_a_color_of_the_palette(html, theme):
     """Their contrast is tested with the palette. Black and white stand on spots and pictures."""
     count = 0
-    for file in (html / "_images").glob("*.svg"):
-        if file.name.endswith(".dark.svg") != bool(theme):
-            continue
-        for text in TEXT.findall(file.read_text(encoding="utf-8")):
-            colors = set(re.findall(r"fill: (#[0-9a-f]{6})", text))
-            assert colors <= PALETTE[theme], file.name
-            count += 1
+    for chapter in chapters():
+        page = html / chapter.relative_to(ROOT).with_suffix(".html")
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        for image in soup.select(f".figure-{('light', 'dark')[theme]} > img"):
+            svg = (page.parent / str(image["src"])).read_text(encoding="utf-8")
+            for text in TEXT.findall(svg):
+                colors = set(re.findall(r"fill: (#[0-9a-f]{6})", text))
+                assert colors <= PALETTE[theme], image["src"]
+                count += 1
     assert count > 100
