@@ -86,6 +86,24 @@ def test_a_picture_of_pixels_is_left_alone(figures, tmp_path):
     assert image in (tmp_path / "book" / "page.html").read_text()
 
 
+@pytest.mark.parametrize(("theme", "loaded"), [("light", "x.svg"), ("dark", "x.dark.svg")])
+def test_a_browser_loads_the_copy_of_its_theme_only(browser, figures, tmp_path, theme, loaded):
+    figures.show_figures(built(tmp_path, SVG.format(cuts=ROW)), None)
+    look = (ROOT / "book" / "_static" / "book.css").as_uri()
+    body = (tmp_path / "book" / "page.html").read_text()
+    page = browser.new_page()
+    requests = []
+    page.on("request", lambda request: requests.append(request.url.rsplit("/", 1)[1]))
+    (tmp_path / "book" / "page.html").write_text(
+        f'<!doctype html><html data-theme="{theme}"><link rel="stylesheet" href="{look}">'
+        f'<article class="bd-article"><div class="cell_output">{body}</div></article></html>'
+    )
+    page.goto((tmp_path / "book" / "page.html").as_uri())
+    page.wait_for_timeout(300)
+    page.close()
+    assert {name for name in requests if name.endswith(".svg")} == {loaded}
+
+
 PALETTE = {
     0: {*style.DARK, style.CLASS_COLORS_ON_BLACK[0], "#ffffff", "#000000", style.FAINT},
     1: {*style.DARK.values(), "#ffffff", "#000000", style.FAINT},
