@@ -76,8 +76,8 @@ def warn_of_training_mode(model: Any) -> None:
     training = [type(part).__name__ for part in module.modules() if part.training]
     if training:
         _warn(
-            f"The model is in training mode ({training[-1]}, {len(training)} modules in all): "
-            f"dropout and batch norm then answer differently, and batch norm changes its "
+            f"{len(training)} of the model's modules are in training mode, a {training[-1]} among "
+            f"them: dropout and batch norm then answer differently, and batch norm changes its "
             f"statistics. Call model.eval() first, or attack inside `with evaluating(model):`."
         )
 
@@ -144,7 +144,7 @@ def require_restarts(restarts: int, random_start: bool) -> None:
 def require_labels(logits: Tensor, y: Any) -> None:
     """Raise unless y holds one class for each row of logits."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
-        found = f"its dtype is {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        found = f"of {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
         raise TypeError(
             f"`y` must be a tensor of classes, whole numbers, but it is {found}. Pass "
             f"torch.as_tensor(y).long(), or another `loss` if y are no classes."

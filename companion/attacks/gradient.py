@@ -137,7 +137,7 @@ def _ascend(
         gradient = objective.gradient(x_adv)
         if momentum > 0:
             gradient = velocity = momentum * velocity + _unit_l1(gradient)
-        x_adv = ball.project(x_adv + step_size * ball.direction(gradient))
+        x_adv = ball.project(x_adv.add(ball.direction(gradient), alpha=step_size))
     return x_adv
 
 
