@@ -8,6 +8,7 @@ prints how far the results agree, and ratios of times.
 """
 
 import argparse
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from companion.attacks import pgd
 from companion.classifiers import ConvClassifier, DeepConvClassifier, MLPClassifier
 from companion.data import mnist5k
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox loads GitPython, which looks for git
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # they import names that SciPy has moved
     import eagerpy

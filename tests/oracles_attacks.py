@@ -6,6 +6,7 @@ Axes: B batch, K classes.
 """
 
 import copy
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ import torch
 from oracles import generator
 from torch import Tensor, nn
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox loads GitPython, which looks for git
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # they import names that SciPy has moved
     import eagerpy
