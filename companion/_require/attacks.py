@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion._require.arguments import (
@@ -23,7 +24,7 @@ from companion._require.arguments import (
     require_same_device,
     require_same_dtype,
 )
-from companion._require.signature import Rule, one_of
+from companion._require.signature import EXAMPLES, Rule, one_of
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _ROUNDING = 1e-6  # how far a pixel may lie outside [0, 1]: float32 arithmetic leaves so much
@@ -240,7 +241,7 @@ def require_finite_result(x_adv: Tensor) -> None:
 
 
 Attackable = Annotated[Callable[..., Any], Rule("a module or a function of x", require_attackable)]
-PIXELS = Rule("in [0, 1]", require_pixels)
+Images = Annotated[Float[Tensor, " B *event"], EXAMPLES, Rule("in [0, 1]", require_pixels)]
 LOGITS = Rule("logits, not probabilities", warn_of_probabilities)
 Radius = Annotated[float, Rule("at least 0", require_radius)]
 StepSize = Annotated[float | None, Rule("above 0", require_step_size)]

@@ -6,14 +6,14 @@ Both are steepest ascent on the loss within the ball of allowed images. They giv
 Axes: B batch, `event` the shape of one x.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from companion._require import attacks as require
-from companion._require.attacks import PIXELS, Attackable, Loss, Norm, Radius, StepSize
+from companion._require.attacks import Attackable, Images, Loss, Norm, Radius, StepSize
 from companion._require.signature import Count, checked
 from companion.attacks._objective import Objective, worst_of_starts
 from companion.attacks.ball import Ball, ball_around, column
@@ -23,7 +23,7 @@ from companion.attacks.losses import cross_entropy
 @checked
 def fgsm(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,
@@ -67,7 +67,7 @@ def fgsm(
 @checked
 def pgd(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,
