@@ -288,6 +288,16 @@ def _(w, b, x, y, eps):
     return F.softplus(eps * w.norm() - y * (x @ w + b))
 
 
+@fault("probability of y in place of its logarithm", oracles.assert_cross_entropy)
+def _(logits, y):
+    return -logits.softmax(1).gather(1, y[:, None])[:, 0]
+
+
+@fault("averaged over the batch", oracles.assert_cross_entropy)
+def _(logits, y):
+    return F.cross_entropy(logits, y).expand(len(y))
+
+
 @fault("the largest logit, y's own too", oracles.assert_margin)
 def _(logits, y):
     return logits.amax(1) - logits.gather(1, y[:, None])[:, 0]

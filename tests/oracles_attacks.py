@@ -6,6 +6,7 @@ Axes: B batch, K classes.
 """
 
 import copy
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -321,6 +322,13 @@ def _weighted(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 # Losses, by a loop over plain numbers
+
+
+def assert_cross_entropy(cross_entropy: Callable) -> None:
+    for logits, y in _logits():
+        rows = zip(logits.tolist(), y.tolist(), strict=True)
+        expected = [math.log(sum(map(math.exp, z))) - z[k] for z, k in rows]
+        torch.testing.assert_close(cross_entropy(logits, y), torch.tensor(expected))
 
 
 def assert_margin(margin: Callable) -> None:
