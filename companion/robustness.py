@@ -132,7 +132,7 @@ def robust_accuracy(
     Returns:
         `RobustAccuracy(clean, attacks, worst, correct)`; `correct` tells which attack broke what.
 
-    Reference: Carlini et al. (2019), section 3.5 and appendix, for the worst case of each example.
+    Reference: Carlini et al. (2019), section 5.6, on the worst case of each example.
 
     >>> from companion.attacks import pgd
     >>> from functools import partial

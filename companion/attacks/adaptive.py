@@ -39,7 +39,7 @@ def expectation_over_transformation(
     Returns:
         A module that gives what the model gives, each tensor with an axis S in front.
 
-    Reference: Athalye et al. (2018), section 2.2; Athalye, Carlini and Wagner (2018), section 4.2.
+    Reference: Athalye, Carlini and Wagner (2018), section 4.2.
 
     >>> noisy = lambda x: x + 0.1 * torch.randn(x.shape)
     >>> eot = expectation_over_transformation(nn.Linear(4, 3), 20, transform=noisy)

@@ -52,7 +52,7 @@ def random_noise(
     Returns:
         Images, shape (B, *event), without gradient.
 
-    Reference: Carlini et al. (2019), section 4.2, on brute force as a sanity check.
+    Reference: Carlini et al. (2019), section 4.11, on random search as a test of other attacks.
 
     >>> model = torch.nn.Linear(2, 2).eval()
     >>> x_adv = random_noise(model, torch.full((1, 2), 0.5), torch.tensor([0]), eps=0.25)
