@@ -87,7 +87,7 @@ def pgd(
         d(g) = \operatorname{sign}(g) \text{ in linf}, \quad g / \|g\|_2 \text{ in l2}
 
     where Pi is `project`, and g the gradient of the loss at x^t; with momentum mu it is
-    g^t = mu g^(t-1) + gradient / |gradient|_1, for each example apart.
+    g^t = mu g^(t-1) + gradient / (l1 norm of the gradient), for each example apart.
 
     Args:
         model: what is attacked, a module in evaluation mode or a function of x.
