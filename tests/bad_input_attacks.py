@@ -57,7 +57,7 @@ CASES = [
      ValueError, "No gradient of the loss reaches x. Look for torch.no_grad()"),
     ("model that never looks at x",
      lambda: pgd(lambda x: model()(torch.ones(3, 4)), X, Y, eps=0.1),
-     ValueError, "Give such a part another backward pass: companion.attacks.bpda(part)"),
+     ValueError, "Give a part of the model another backward pass: companion.attacks.bpda(part)"),
     ("model without gradients", lambda: auto_pgd(torch.no_grad()(model()), X, Y, eps=0.1),
      ValueError, "No gradient of the loss reaches x"),
     ("model that gives NaN", lambda: fgsm(lambda x: x / 0 - x / 0, X, Y, eps=0.1),

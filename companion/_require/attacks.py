@@ -208,9 +208,9 @@ def require_path(reaches: bool) -> None:
     """Raise ValueError unless the loss depends on x in a way that autograd can see."""
     if not reaches:
         raise ValueError(
-            "No gradient of the loss reaches x. Look for torch.no_grad(), .detach(), .round(), "
-            ".argmax() or numpy inside the model. Give such a part another backward pass: "
-            "companion.attacks.bpda(part)."
+            "No gradient of the loss reaches x. Look for torch.no_grad(), .detach(), .argmax() or "
+            "numpy inside the model, and for torch.inference_mode() around the attack. Give a part "
+            "of the model another backward pass: companion.attacks.bpda(part)."
         )
 
 
