@@ -92,6 +92,17 @@ def test_no_pins_without_lock(tmp_path: Path, monkeypatch):
     assert (tmp_path / "pins.txt").read_text().strip() == "torch==3.0"
 
 
+def test_torchattacks_comes_without_its_dependencies(monkeypatch):
+    """It asks for a release of requests that Jupyter refuses."""
+    calls = []
+    monkeypatch.setattr(install, "pip", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(install, "torch_works", lambda: True)
+    monkeypatch.setattr(install, "write_pins", lambda *arguments: None)
+    monkeypatch.setattr("sys.argv", ["install.py"])
+    install.main()
+    assert calls[-1] == ("install", "--quiet", "--no-deps", "torchattacks==3.5.1")
+
+
 def test_mathjax_is_copied(tmp_path: Path):
     """The script and its fonts, and a second time nothing."""
     assets.copy_mathjax(assets.source_folder(), tmp_path / "mathjax")
