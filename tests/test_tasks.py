@@ -12,16 +12,17 @@ import elbo_answers
 import mnist_answers
 import numpy as np
 import pytest
+import reparameterization_answers
 import torch
 from check_helpers import judge
 
 from companion.checks import _registry
-from companion.checks._compare import as_tensor
+from companion.checks._compare import as_tensor, distance
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo_answers, mnist_answers]
+ANSWERS = [elbo_answers, mnist_answers, reparameterization_answers]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 
@@ -182,6 +183,33 @@ def test_a_lost_gradient_is_noticed(task):
     if task.gradients_by:
         assert verdict.status == "not yet"
         assert "gradient" in verdict.message or verdict.message.startswith("Right for ")
+
+
+@of_functions
+def test_each_wrong_gradient_gets_its_own_hint(task):
+    table = task.gradient_slips(**first(task)) if task.gradient_slips else {}
+    by = task.gradients_by[0] if table else ""
+    flat = [(hint, each) for hint, wrong in table.items() for (each,) in wrongs(wrong)]
+    for hint, slope in flat:
+
+        def with_slope(slope=slope, **given):
+            if given[by].shape != first(task)[by].shape:
+                return task.reference(**given)
+            moved = (slope * (given[by] - given[by].detach())).reshape_as(slope)
+            return task.reference(**given).detach() + moved
+
+        assert judge(task.key, learners(task, with_slope)).message == hint
+    for (hint, value), (other, wrong) in combinations(flat, 2):
+        near = distance(value, wrong, 1e-5, task.gradient_atol) <= 2
+        assert hint == other or not near, (hint, other)
+
+
+@of_functions
+def test_other_right_functions_get_their_remark(task):
+    for other, remark in task.also_right.items():
+        assert judge(task.key, learners(task, other)).message == remark
+    for other in task.gradients_also:
+        assert judge(task.key, learners(task, other)).message == task.praise
 
 
 @of_functions
