@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from companion import gaussian
 from companion._require.arguments import require_tensor
 from companion._require.models import require_gaussian, require_vae
-from companion._require.signature import MODULE, Count, Module, Rule, checked, instance
+from companion._require.signature import EXAMPLES, MODULE, Count, Module, Rule, checked, instance
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Likelihood
 from companion.precision import at_least_float32
@@ -28,6 +28,9 @@ MAX_ROWS = 8_000
 
 
 _ORDER = "The order is VAE(encoder, decoder, likelihood, prior)."
+
+
+Batch = Annotated[Float[Tensor, " B *event"], EXAMPLES]
 
 
 class Elbo(NamedTuple):
@@ -107,7 +110,7 @@ class VAE(nn.Module):
     @checked
     def forward(
         self,
-        x: Float[Tensor, " B *event"],
+        x: Batch,
         *,
         n_samples: Count = 1,
         generator: torch.Generator | None = None,
@@ -131,7 +134,7 @@ class VAE(nn.Module):
         return Elbo(log_likelihood, self.prior.kl(q, z))
 
     @checked
-    def encode(self, x: Float[Tensor, " B *event"]) -> DiagonalGaussian:
+    def encode(self, x: Batch) -> DiagonalGaussian:
         """Return q(z | x): mean and log-variance, shapes (B, D), in float32 or better."""
         q = self.encoder(x)
         require_gaussian(**{"encoder(x)": q})
@@ -145,7 +148,7 @@ class VAE(nn.Module):
         require_tensor(**{"decoder(z)": output})
         return at_least_float32(output)
 
-    def reconstruct(self, x: Float[Tensor, " B *event"]) -> Float[Tensor, " B *event"]:
+    def reconstruct(self, x: Batch) -> Float[Tensor, " B *event"]:
         """Return the expected x at the mean code of each example, without noise."""
         return self.likelihood.mean(self.decode(self.encode(x).mean))
 
@@ -161,7 +164,7 @@ Model = Annotated[VAE, Rule("a VAE", require_vae)]
 @checked
 def importance_weighted_bound(
     model: Model,
-    x: Float[Tensor, " B *event"],
+    x: Batch,
     n_samples: Count,
     *,
     max_rows: Count = MAX_ROWS,
@@ -200,7 +203,7 @@ def importance_weighted_bound(
 @checked
 def log_importance_weights(
     model: Model,
-    x: Float[Tensor, " B *event"],
+    x: Batch,
     n_samples: Count,
     *,
     generator: torch.Generator | None = None,

@@ -473,10 +473,12 @@ def test_the_right_number_of_entries_in_a_wrong_shape(got, remedy):
     assert remedy in str(caught.value)
 
 
-def test_zeros_are_not_called_a_multiple():
-    with pytest.raises(NotYet) as caught:
-        compare(torch.zeros(2), torch.tensor([1.0, 2.0]))
-    assert "times what it should be" not in str(caught.value)
+def test_neither_zeros_nor_what_is_nearly_right_is_called_a_multiple():
+    right = torch.tensor([1.0, 2.0])
+    for got in (torch.zeros(2), right * 1.0005):
+        with pytest.raises(NotYet) as caught:
+            compare(got, right)
+        assert "times what it should be" not in str(caught.value)
 
 
 def test_as_tensor_names_what_came():

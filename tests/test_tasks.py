@@ -7,6 +7,7 @@ learner would write them, with a part of their hint (`WRONG`).
 import math
 from fractions import Fraction
 from itertools import combinations
+from pathlib import Path
 
 import elbo_answers
 import mnist_answers
@@ -62,9 +63,33 @@ def test_wrong_answers_get_their_hint(key, row):
 
 
 def test_every_exercise_has_right_answers_in_other_styles():
-    chapters = {key.partition(".")[0] for module in ANSWERS for key in module.RIGHT}
-    keys = {key for key in EXERCISES if key.partition(".")[0] in chapters}
-    assert {key for module in ANSWERS for key in module.RIGHT} == keys
+    known = {key for module in ANSWERS for key in module.RIGHT}
+    chapters = {key.partition(".")[0] for key in known}
+    kinds = (FunctionTask, NumberTask, NumbersTask)
+    keys = {task.key for task in TASKS if isinstance(task, kinds)}
+    assert {key for key in keys if key.partition(".")[0] in chapters} <= known <= set(EXERCISES)
+
+
+def test_every_exercise_is_found_by_its_number():
+    for key, exercise in EXERCISES.items():
+        assert _registry.find(exercise.number).key == key
+
+
+def test_the_example_for_authors_is_an_exercise(monkeypatch):
+    monkeypatch.setattr(_registry, "_exercises", dict(_registry._exercises))
+    text = Path("CONTRIBUTING.md").read_text(encoding="utf-8")
+    exec(text[text.index("import torch\nfrom") :].partition("```")[0], {})
+    key = "elbo.entropy"
+    entropy = lambda log_var: (log_var + math.log(2 * math.pi * math.e)).sum(-1) / 2  # noqa: E731
+    assert judge(key, entropy).message == "The mean does not enter."
+    for wrong, hint in {
+        lambda v: entropy(v) / 3: "You averaged over the dimensions",
+        lambda v: entropy(2 * v): "You took `log_var` for",
+        lambda v: -entropy(v): "The sign is wrong",
+        lambda v: entropy(v.abs()): "With negative log-variances",
+        lambda v: entropy(v).detach(): "no gradient",
+    }.items():
+        assert hint in judge(key, wrong).message
 
 
 @pytest.mark.parametrize("chapter", _registry.chapters())
@@ -134,10 +159,11 @@ def test_the_stub_is_not_attempted(task):
 
 @of_functions
 def test_each_slip_gets_its_own_hint(task):
-    for index, (hint, value) in enumerate(slip_table(task, **first(task))):
+    for hint, value in slip_table(task, **first(task)):
         answer = learners(task, lambda value=value, **given: value)
         if task.each_row:
-            answer = learners(task, lambda index=index, **row: slip_table(task, **row)[index][1])
+            column = iter(value[0].tolist())
+            answer = lambda *row, column=column: next(column)  # noqa: E731
         verdict = judge(task.key, answer)
         assert verdict.status == "not yet", f"accepted: {hint}"
         assert verdict.message == hint

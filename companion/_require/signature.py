@@ -67,6 +67,18 @@ MODULE = Rule("an instance", arguments.require_module)
 Module = Annotated[nn.Module, MODULE]
 
 
+def _require_examples(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if len(tensor) == 0:
+            raise ValueError(
+                f"`{name}` has shape {tuple(tensor.shape)}, but a batch (B, *event) with B >= 1 is "
+                f"expected. Pass at least one example."
+            )
+
+
+EXAMPLES = Rule("at least one", _require_examples)
+
+
 def one_of(*choices: str) -> Rule:
     """Return the rule that a text is one of the choices."""
 
@@ -281,16 +293,6 @@ def _require_dims(parameter: _Parameter, tensor: Tensor, sizes: dict[str, int]) 
         raise ValueError(
             f"`{name}` has shape {tuple(tensor.shape)}, but {_shown(dims, sizes)} is expected. "
             f"{_remedy(parameter, tensor.dim(), fewest)}"
-        )
-    if "*event" in dims and len(tensor) == 0:
-        raise ValueError(
-            f"`{name}` has shape {tuple(tensor.shape)}, but a batch (B, *event) with B >= 1 is "
-            f"expected. Pass at least one example."
-        )
-    if "*event" in dims and len(tensor) == 0:
-        raise ValueError(
-            f"`{name}` has shape {tuple(tensor.shape)}, but a batch (B, *event) with B >= 1 is "
-            f"expected. Pass at least one example."
         )
     if named and dims[-1] == named[-1] and tensor.shape[-1] == 0:
         raise ValueError(

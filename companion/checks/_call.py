@@ -113,10 +113,15 @@ def _invoke(function: Any, arguments: Mapping[str, object]) -> object:
 
 
 def _exception_remedy(details: str) -> str:
-    """Return a paragraph on what lies behind torch's message, for two that say little."""
+    """Return a paragraph on what lies behind torch's message, for some that say little."""
     found = re.search(r"torch\.return_types\.(\w+)", details)
     if found:
         return f"\n\n{positions_too(found[1])}"
+    if "Dimension out of range" in details and "cosine_similarity" in details:
+        return (
+            "\n\n`cosine_similarity` works along `dim=1` unless told otherwise. For two vectors, "
+            "say `dim=0`."
+        )
     if "to Python scalars" in details or "converted to Scalar" in details:
         return (
             "\n\nPython's `math`, `float()` and `.item()` take a single number. Use torch's "

@@ -233,7 +233,11 @@ def _pattern(got: Tensor, expected: Tensor) -> str:
     if got.numel() < 2:
         return ""
     ratio, offset = got / expected, got - expected
-    if got.any() and torch.allclose(ratio, ratio.flatten()[0], rtol=1e-4, atol=0):
+    if (
+        got.any()
+        and abs(ratio.flatten()[0] - 1) > 1e-3
+        and torch.allclose(ratio, ratio.flatten()[0], rtol=1e-4, atol=0)
+    ):
         return f"Every entry is {ratio.flatten()[0].item():.4g} times what it should be."
     if torch.allclose(offset, offset.flatten()[0], rtol=1e-3, atol=0):
         return f"Every entry is off by the same amount, {offset.flatten()[0].item():+.4g}."

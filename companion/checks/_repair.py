@@ -17,12 +17,13 @@ learner reads of a fault: they say where to look, not what to write.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 from companion.checks._compare import nearest
 from companion.checks._registry import NotAttempted, NotYet
-from companion.checks._tasks import Case, FunctionTask, Slips, as_parts, off
+from companion.checks._tasks import FunctionTask, Slips, as_parts, off
 
 Place = Mapping[str, Any]  # each fault's name with its code, or a list of codes; "" is right
 Faults = tuple[str, ...]
@@ -114,20 +115,18 @@ class RepairTask(FunctionTask):
         if faults:
             raise NotYet(self.left(faults))
 
+    @cached_property
+    def _values(self) -> list[Any]:
+        """What each version makes of the first case."""
+        given = self.cases[0].double()
+        return [as_parts(self.version(*codes, **given)) for _, codes in self.versions()]
+
     def _nearest(self, answer: object) -> tuple[Faults, tuple[Any, ...]] | None:
         """Return the version that the answer equals in the first case; None if there is none."""
-        case = self.cases[0]
-        result, given = self.ask(answer, case), case.double()
-        versions = self.versions()
-        known = {
-            str(index): [self._off(result, codes, case, given)]
-            for index, (_, codes) in enumerate(versions)
-        }
+        values, result = self._values, self.ask(answer, self.cases[0])
+        known = {str(i): [off(result, each, self.cases[0])] for i, each in enumerate(values)}
         index = nearest(known)
-        return versions[int(index)] if index else None
-
-    def _off(self, result: Any, codes: tuple[Any, ...], case: Case, given: dict) -> float:
-        return off(result, as_parts(self.version(*codes, **given)), case)
+        return self.versions()[int(index)] if index else None
 
 
 def _codes(code: Any) -> list[Any]:

@@ -1,8 +1,14 @@
 r"""What a chapter's module of checks is written with.
 
-A check is a function that receives the learner's answer. It returns (perhaps with a closing
-remark) if the answer is right, and leaves through `NotYet(hint)` if it is not; the helpers
-raise that for it. Whatever else goes wrong becomes a friendly verdict too::
+An exercise is data: inputs, a reference and the known slips (`FunctionTask`, `NumberTask`,
+`NumbersTask`, `RepairTask`); CONTRIBUTING shows a whole one. Give every misconception you know its
+own hint, and pass inputs on which no two of them give the same numbers: `tests/test_tasks.py` tests
+it.
+
+Where equality of values can't judge, a check is a function that receives the learner's answer. It
+returns (perhaps with a closing remark) if the answer is right, and leaves through `NotYet(hint)`
+if it is not; the helpers raise that for it. Whatever else goes wrong becomes a friendly verdict
+too::
 
     @exercise("elbo.square", title="The square")
     def square(answer: object) -> str:
@@ -10,9 +16,6 @@ raise that for it. Whatever else goes wrong becomes a friendly verdict too::
         got = call(answer, x=x)
         compare(got, x**2, {"You doubled `x`; the exercise asks for its square.": 2 * x})
         return "It even works for negative numbers."
-
-Give every misconception you know its own hint, and pass inputs on which no two of them give
-the same numbers. `tests/check_helpers.py` tests a check in three lines.
 """
 
 from companion.checks._call import DETACHED, call, gradients, is_blank

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
 
 from companion.checks.authoring import Case, FunctionTask, NumberTask, Slips, uniform
 
@@ -69,6 +70,7 @@ def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p
     def kl(log_term: Tensor, q: Tensor, p: Tensor) -> Tensor:
         return 0.5 * (log_term + (q + square) / p - 1).sum(-1)
 
+    soft = F.softplus(log_var_q), F.softplus(log_var_p)
     squares, halves = [[(c * v).exp() for v in (log_var_q, log_var_p)] for c in (2, 0.5)]
     log_of_ratio = (log_var_p / log_var_q).log()
     return {
@@ -85,6 +87,10 @@ def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p
         "You used the standard deviation where the formula wants the variance.": [
             kl(log_ratio, *halves),
             kl(log_ratio / 2, *halves),
+        ],
+        "You used a softplus. The variance is the exponential of `log_var`.": [
+            kl(log_ratio, *soft),
+            kl((soft[1] / soft[0]).log(), *soft),
         ],
     }
 
@@ -111,6 +117,8 @@ def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p:
         "You forgot to divide the squared difference of the means by p's variance.": (
             shift**2 - square
         ),
+        "You divided the squared difference of the means by q's variance. It counts in units of "
+        "p's spread.": shift**2 / log_var_q.exp() - square,
         "The logarithm's ratio is upside down: the narrower q, the larger the divergence.": (
             -2 * log_ratio
         ),

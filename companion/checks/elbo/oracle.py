@@ -9,17 +9,6 @@ from torch.distributions import Normal, kl_divergence
 from companion.checks.authoring import Case, FunctionTask, Slips, single
 
 
-def _point(names: str, *values: float) -> dict[str, Tensor]:
-    return {
-        name: torch.tensor(value, dtype=torch.float64)
-        for name, value in zip(names.split(), values, strict=True)
-    }
-
-
-def _setting(point: dict[str, Tensor]) -> str:
-    return "At " + ", ".join(f"{name} = {value:g}" for name, value in point.items()) + ", "
-
-
 def _terms(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -65,14 +54,18 @@ def _elbo_slips(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var:
         "You took `noise_var` as a standard deviation and squared it. It is the variance.": _elbo(
             x, mean, var, weight, noise_var**2
         ),
-        "In the spread of z under q the weight does not enter as it is: a variance scales with "
-        "its square.": right + spread - weight * var / (2 * noise_var),
+        "In the spread of z under q the weight does not enter as it is, or is missing: a variance "
+        "scales with its square.": [
+            right + spread - factor * var / (2 * noise_var) for factor in (weight, 1)
+        ],
         "You forgot the one half in front of the KL divergence.": right - kl,
         "You subtracted the KL divergence to the posterior. In the ELBO it is the one to the "
         "prior, N(0, 1).": fit - kl_divergence(Normal(mean, var.sqrt()), posterior),
         "You forgot the one half in front of the squared error.": right + fit - constant,
         "In the KL divergence the logarithm is missing. Without it nothing keeps q from shrinking "
         "to a point.": right - 0.5 * var.log(),
+        "In the KL divergence the logarithm has the wrong sign: a narrow q costs more.": right
+        - var.log(),
         "In the KL divergence the 1 is missing. It makes the divergence of q to itself zero.": right
         - 0.5,
         "You took the expectation of log p(x | z) under the prior. In the ELBO z comes from q.": [
@@ -82,16 +75,16 @@ def _elbo_slips(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, noise_var:
     }
 
 
-def _elbo_case(*values: float) -> Case:
-    point = _point("x mean var weight noise_var", *values)
-    fit, kl = _terms(**point)
-    return Case(
-        _setting(point),
-        point,
-        remark=f"There E_q[log p(x | z)] is {fit:.5g} and the KL divergence from the prior is "
-        f"{kl:.5g}. Which of your two terms differs?",
-        near="(It is close, as an average over samples would be. No samples are needed.)",
+def _elbo_case(**point: float) -> Case:
+    case = Case.at(
+        point, near="(It is close, as an average over samples would be. None is needed.)"
     )
+    fit, kl = _terms(**case.arguments)
+    case.remark = (
+        f"There E_q[log p(x | z)] is {fit:.5g} and the KL divergence from the prior is {kl:.5g}. "
+        "Which of your two terms differs?"
+    )
+    return case
 
 
 FunctionTask(
@@ -103,9 +96,9 @@ FunctionTask(
     slips=_elbo_slips,
     read=single,
     cases=[
-        _elbo_case(1.7, -0.45, 0.35, 1.3, 0.6),
-        _elbo_case(-2.0, 0.9, 0.3, -0.7, 1.7),
-        _elbo_case(0.3, -1.1, 2.2, 0.4, 0.2),
+        _elbo_case(x=1.7, mean=-0.45, var=0.35, weight=1.3, noise_var=0.6),
+        _elbo_case(x=-2.0, mean=0.9, var=0.3, weight=-0.7, noise_var=1.7),
+        _elbo_case(x=0.3, mean=-1.1, var=2.2, weight=0.4, noise_var=0.2),
     ],
     random="Your function averages over samples, so it gives another number each time. The "
     "expectation has a closed form: z is Gaussian under q, and log p(x | z) is a square in z.",
@@ -157,15 +150,13 @@ def _best_slips(x: Tensor, weight: Tensor, noise_var: Tensor) -> Slips:
         f"Y{_NO_PRIOR}": (x / weight, noise_var / weight**2),
         "These are the numbers of the example; the function must work for any x, weight and "
         "noise_var.": (0 * x + 10 / 7, 0 * x + 3 / 7),
+        "You took `noise_var` as a standard deviation and squared it. It is the variance.": _best(
+            x, weight, noise_var**2
+        ),
         "The two are in the wrong order: return the mean first, then the variance.": (var, mean),
         **{hint: (wrong, None) for hint, wrong in means.items()},
         **{hint: (None, wrong) for hint, wrong in variances.items()},
     }
-
-
-def _best_case(*values: float) -> Case:
-    point = _point("x weight noise_var", *values)
-    return Case(_setting(point), point, atol=1e-5)
 
 
 FunctionTask(
@@ -177,9 +168,9 @@ FunctionTask(
     reference=_best,
     slips=_best_slips,
     cases=[
-        _best_case(1.5, 1.3, 0.5),
-        _best_case(-2.0, -0.7, 1.7),
-        _best_case(0.4, 2.5, 0.3),
+        Case.at({"x": 1.5, "weight": 1.3, "noise_var": 0.5}, atol=1e-5),
+        Case.at({"x": -2.0, "weight": -0.7, "noise_var": 1.7}, atol=1e-5),
+        Case.at({"x": 0.4, "weight": 2.5, "noise_var": 0.3}, atol=1e-5),
     ],
     praise="This q is the posterior p(z | x): with it the bound equals log p(x).",
 )

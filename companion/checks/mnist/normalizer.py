@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from companion.checks.authoring import (
     Case,
     FunctionTask,
-    Hints,
     NotYet,
+    Slips,
     as_tensor,
     call,
     compare,
@@ -44,7 +44,7 @@ def _each(function: Any, logits: Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).reshape(logits.shape)
 
 
-def _slips(logits: Tensor) -> Hints:
+def _slips(logits: Tensor) -> Slips:
     right, bernoulli, size = _each(_exact, logits), F.softplus(logits), logits.abs()
     return {
         "This is log(1 + exp(logit)), the normalizer of a Bernoulli: it sums over x = 0 and "
@@ -84,6 +84,12 @@ def _both(sizes: Tensor) -> Tensor:
     return torch.cat([sizes, -sizes])
 
 
+_NEAR = "for logits near 0"
+_TOO_WIDE = (
+    "A series with few terms is exact only for a small range, and its derivative for a smaller "
+    "one. Use it closer to 0, or take one more term."
+)
+
 # Logits, what makes a value infinite or NaN there, and what makes it or its gradient inexact.
 _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
     "at a logit of 0": (
@@ -95,7 +101,7 @@ _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
         "`abs`, `relu` and `clamp` bend at 0, where torch takes one side: near 0, feed the series "
         "with the logit itself, and add nothing to it.",
     ),
-    "for logits near 0": (
+    _NEAR: (
         _both(torch.logspace(-8, -2, 120)),
         "an `exp` is rounded to 1, and the difference to 0.",
         "`exp(logit) - 1` cancels: all but the last digits of `exp(logit)` are those of 1. Take "
@@ -106,10 +112,8 @@ _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
     "for logits between 0.01 and 1.5": (
         _both(torch.logspace(-2, math.log10(1.5), 50)),
         "a logit that is not 0 needs no limit.",
-        "a series with few terms is exact only for a small range. Use it closer to 0, or take one "
-        "more term.",
-        "A series with few terms is exact only for a small range, and its derivative for a "
-        "smaller one. Use it closer to 0, or take one more term.",
+        _TOO_WIDE,
+        _TOO_WIDE,
     ),
     "for large logits": (
         _both(torch.tensor([12.0, 17, 25, 40, 80, 95, 200, 400, 1000])),
@@ -133,9 +137,10 @@ def _judge_range(answer: object, name: str) -> None:
     if bad.any():
         where = logits[bad][0].item()
         raise NotYet(f"{begin} (here {where:g}) the value is {result[bad][0]:g}: {infinite}")
-    error = (result - expected).abs() / expected.abs().clamp(min=1)
-    if (error > _TOLERANCE).any():
-        where = int(error.argmax())
+    error = (result - expected) / expected.abs().clamp(min=1)
+    if (error.abs() > _TOLERANCE).any():
+        where = int(error.abs().argmax())
+        inexact = _TOO_WIDE if name == _NEAR and _is_smooth(error, where) else inexact
         raise NotYet(
             f"{begin} the value is inexact. At {logits[where]:g} it is {result[where]:.6g} and "
             f"should be {expected[where]:.6g}; an image adds up 784 such errors. A hint: {inexact}"
@@ -165,14 +170,22 @@ def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> N
             "chosen is multiplied by 0, which makes NaN of infinity. Give that branch a harmless "
             "logit."
         )
-    error = (found - wanted).abs()
-    if (error > _SLOPE_TOLERANCE).any():
-        where = int(error.argmax())
-        reason = _FLAT if found[where] == 0 and logits[where] != 0 else steep
+    error = found - wanted
+    if (error.abs() > _SLOPE_TOLERANCE).any():
+        where = int(error.abs().argmax())
+        reason = _TOO_WIDE if _NEAR in begin and _is_smooth(error, where) else steep
+        reason = _FLAT if found[where] == 0 and logits[where] != 0 else reason
         raise NotYet(
             f"{begin} the gradient is inexact. At {logits[where]:g} it is {found[where]:.4g} and "
             f"should be {wanted[where]:.4g}. {reason}"
         )
+
+
+def _is_smooth(error: Tensor, worst: int) -> bool:
+    """Tell the error of a series, which grows steadily up to its worst, from one of rounding."""
+    begin = max(worst - 4, 0 if worst < len(error) // 2 else len(error) // 2)
+    growth = error[begin:worst] / error[begin + 1 : worst + 1]
+    return len(growth) == 4 and bool(((growth > 0.6) & (growth < 1)).all())
 
 
 _FLAT = "Something is constant there: a `clamp`, a rounding, or a `.detach()`."

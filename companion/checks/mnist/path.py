@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise, uniform
+from companion.checks.authoring import Case, FunctionTask, Slips, uniform
 
 
 def _unit(codes: Tensor) -> Tensor:
@@ -32,7 +32,11 @@ def _steps(n: int) -> Tensor:
     return torch.arange(n, dtype=torch.float64) / (n - 1)
 
 
-def _step_slips(start: Tensor, end: Tensor, n: int) -> Hints:
+def _path(start: Tensor, end: Tensor, n: int) -> Tensor:
+    return _arc(start, end, _angle(start, end), _steps(n))
+
+
+def _step_slips(start: Tensor, end: Tensor, n: int) -> Slips:
     """Return what wrong steps or a wrong order of axes lead to."""
     angle, whole = _angle(start, end), torch.arange(n, dtype=torch.float64)
     right = _arc(start, end, angle, _steps(n))
@@ -58,7 +62,7 @@ def _step_slips(start: Tensor, end: Tensor, n: int) -> Hints:
     }
 
 
-def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
+def _slips(start: Tensor, end: Tensor, n: int) -> Slips:
     angle, steps = _angle(start, end), _steps(n)
     t = steps[:, None, None]
     line = (1 - t) * start + t * end
@@ -111,104 +115,84 @@ def _slips(start: Tensor, end: Tensor, n: int) -> Hints:
     }
 
 
-@exercise("mnist.path", number="3.5", answer="path", title="A path between two codes")
-def path(answer: object) -> str:
-    """Judge `path(start, end, n)`: two batches of codes (B, D) to points (n, B, D)."""
-    for size, n_latent, n, seed in [(4, 6, 5, 70), (1, 3, 2, 80), (3, 50, 8, 90)]:
-        start = uniform(-2, 2, size, n_latent, seed=seed)
-        end = uniform(-2, 2, size, n_latent, seed=seed + 1)
-        double = start.double(), end.double()
-        expected = _arc(*double, _angle(*double), _steps(n))
-        result = _call(answer, start, end, n)
-        setting = f"With n = {n}, B = {size} and D = {n_latent}, "
-        slips = _slips(*double, n)
-        compare(result, expected, slips, what="Your path", setting=setting)
-    _judge_parallel(answer)
-    _judge_mixed(answer)
-    _judge_narrow_and_wide(answer)
-    return (
-        "It starts and ends where it should, and where the two codes point in the same direction "
-        "it becomes the straight line."
+def _random(size: int, n_latent: int, n: int, seed: int) -> Case:
+    start = uniform(-2, 2, size, n_latent, seed=seed)
+    end = uniform(-2, 2, size, n_latent, seed=seed + 1)
+    setting = f"With n = {n}, B = {size} and D = {n_latent}, "
+    return Case(setting, {"start": start, "end": end, "n": n})
+
+
+def _parallel(name: str, factor: float) -> Case:
+    """Pairs that point in the same direction, where the formula divides 0 by 0."""
+    start = uniform(-2, 2, 30, 7, seed=95)  # enough for roundings both ways
+    limit = "What do the two weights tend to as the angle goes to 0?"
+    return Case(
+        f"For {name}, ",
+        {"start": start, "end": factor * start, "n": 4},
+        expected=torch.lerp(start, factor * start, _steps(4)[:, None, None].float()).double(),
+        atol=1e-3,
+        not_finite=f"Right for most codes, but for {name} the path holds NaN. The sine of the "
+        f"angle is 0 there, and a cosine rounded to more than 1 has no arc cosine. {limit}",
+        remark=f"{limit} (And what becomes of them if the cosine is rounded?)",
     )
 
 
-def _judge_parallel(answer: object) -> None:
-    """Judge pairs that point in the same direction, where the formula divides 0 by 0."""
-    start = uniform(-2, 2, 30, 7, seed=95)  # enough for roundings both ways
-    for name, factor in {"equal codes": 1.0, "codes in the same direction": 1.7}.items():
-        end = factor * start
-        result = as_tensor(_call(answer, start, end, 4)).double()
-        t = _steps(4)[:, None, None]
-        line = (1 - t) * start.double() + t * end.double()
-        if result.shape == line.shape and result.isnan().any():
-            raise NotYet(
-                f"Right for most codes, but for {name} the path holds NaN. The sine of the angle "
-                "is 0 there, and a cosine rounded to more than 1 has no arc cosine. What do the "
-                "two weights tend to as the angle goes to 0?"
-            )
-        if result.shape == line.shape and not torch.allclose(result, line, atol=1e-3):
-            raise NotYet(
-                f"Right for most codes, but for {name} the path is off by up to "
-                f"{(result - line).abs().max():.3g}. What do the two weights tend to as the angle "
-                "goes to 0? (And what becomes of them if the cosine is rounded?)"
-            )
-        compare(result, line, what="Your path", setting=f"For {name}, ", atol=2e-3)
-
-
-def _judge_mixed(answer: object) -> None:
-    """Judge a batch that holds parallel pairs and others: each pair decides for itself."""
+def _mixed() -> Case:
+    """A batch that holds parallel pairs and others: each pair decides for itself."""
     start, end = uniform(-2, 2, 6, 7, seed=98), uniform(-2, 2, 6, 7, seed=99)
     end[::2] = 1.7 * start[::2]
-    double, t = (start.double(), end.double()), _steps(4)[:, None, None]
-    expected = _arc(*double, _angle(*double), _steps(4))
-    expected[:, ::2] = ((1 - t) * double[0] + t * double[1])[:, ::2]
-    result = as_tensor(_call(answer, start, end, 4)).double()
-    if result.shape != expected.shape or not torch.allclose(result, expected, atol=1e-3):
-        raise NotYet(
-            "Right for a batch of parallel pairs and for a batch of others, but not for one that "
-            "holds both. Does one `if` decide for the whole batch? Each pair has its own angle: "
-            "choose with `torch.where`."
-        )
+    expected = _path(start.double(), end.double(), 4)
+    line = torch.lerp(start, end, _steps(4)[:, None, None].float()).double()
+    expected[:, ::2] = line[:, ::2]
+    remark = (
+        "Right for a batch of parallel pairs and for a batch of others, but not for one that "
+        "holds both. Does one `if` decide for the whole batch? Each pair has its own angle: "
+        "choose with `torch.where`."
+    )
+    given = {"start": start, "end": end, "n": 4}
+    setting = "For a batch of both, "
+    return Case(setting, given, expected=expected, atol=1e-3, not_finite=remark, remark=remark)
 
 
-def _judge_narrow_and_wide(answer: object) -> None:
-    """Judge nearly parallel and nearly opposite codes, where the formula holds as it stands."""
-    for name, angle, atol, remark in _EXTREMES:
-        start, other = uniform(-2, 2, 9, 7, seed=96), uniform(-2, 2, 9, 7, seed=97)
-        unit = _unit(start.double())
-        normal = _unit(other.double() - (other.double() * unit).sum(-1, keepdim=True) * unit)
-        end = (3 * (math.cos(angle) * unit + math.sin(angle) * normal)).float()
-        double = start.double(), end.double()
-        expected = _arc(*double, _angle(*double), _steps(5))
-        setting = f"For {name}, "
-        result = _call(answer, start, end, 5)
-        compare(result, expected, what="Your path", setting=setting, atol=atol, remark=remark)
+def _extreme(name: str, angle: float, atol: float, remark: str) -> Case:
+    """Nearly parallel or nearly opposite codes, where the formula holds as it stands."""
+    start, other = uniform(-2, 2, 9, 7, seed=96), uniform(-2, 2, 9, 7, seed=97)
+    unit = _unit(start.double())
+    normal = _unit(other.double() - (other.double() * unit).sum(-1, keepdim=True) * unit)
+    end = (3 * (math.cos(angle) * unit + math.sin(angle) * normal)).float()
+    given = {"start": start, "end": end, "n": 5}
+    return Case(f"For {name}, ", given, atol=atol, remark=remark)
 
 
-_EXTREMES = (
-    (
-        "codes at an angle of 0.3",
-        0.3,
-        5e-3,
-        "The straight line is the limit at an angle of 0. Here the arc still differs from it.",
-    ),
-    (
-        "nearly opposite codes",
-        math.pi - 0.01,  # the cosine is -0.99995: no usual margin or threshold reaches so far
-        0.3,  # five times the error of single precision; a cosine cut at -0.9999 is off by 16
-        "The sine of the angle is small there, and the angle is not. Is a guard meant for angles "
-        "near 0 at work, or is the angle cut off?",
-    ),
+FunctionTask(
+    "mnist.path",
+    number="3.5",
+    title="A path between two codes",
+    answer="path",
+    parts=["Your path"],
+    reference=_path,
+    slips=_slips,
+    cases=[
+        _random(4, 6, 5, seed=70),
+        _random(1, 3, 2, seed=80),
+        _random(3, 50, 8, seed=90),
+        _parallel("equal codes", 1.0),
+        _parallel("codes in the same direction", 1.7),
+        _mixed(),
+        _extreme(
+            "codes at an angle of 0.3",
+            0.3,
+            5e-3,
+            "The straight line is the limit at an angle of 0. Here the arc still differs from it.",
+        ),
+        _extreme(
+            "nearly opposite codes",
+            math.pi - 0.01,  # the cosine is -0.99995: no usual margin reaches so far
+            0.3,  # five times the error of single precision; a cosine cut at -0.9999 is off by 16
+            "The sine of the angle is small there, and the angle is not. Is a guard meant for "
+            "angles near 0 at work, or is the angle cut off?",
+        ),
+    ],
+    praise="It starts and ends where it should, and where the two codes point in the same "
+    "direction it becomes the straight line.",
 )
-
-
-def _call(answer: object, start: Tensor, end: Tensor, n: int) -> object:
-    try:
-        return call(answer, start=start, end=end, n=n)
-    except NotYet as reason:
-        if "Dimension out of range" not in str(reason):
-            raise
-        raise NotYet(
-            f"{reason}\n\n`cosine_similarity` works along `dim=1` unless told otherwise. For two "
-            "vectors, say `dim=0`."
-        ) from None

@@ -1,61 +1,54 @@
 """Check of the size after a transposed convolution."""
 
-from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from companion.checks.authoring import NotYet, call, exercise, number
+from companion.checks.authoring import Case, FunctionTask, Slips
 
-
-class Case(NamedTuple):
-    """The arguments of one call."""
-
-    n: int
-    kernel: int
-    stride: int
-    padding: int
-    output_padding: int
-    dilation: int
-
-
+_NAMES = ("n", "kernel", "stride", "padding", "output_padding", "dilation")
 # Few enough for an answer that builds a real layer each time.
-_CASES = [
-    Case(n, kernel, stride, padding, output_padding, dilation)
+_ROWS = [
+    (n, kernel, stride, padding, output_padding, dilation)
     for n, kernel, stride, dilation in product((7, 1, 4), (4, 3, 2), (2, 1, 3), (2, 1, 3))
     for padding in range((kernel + 1) // 2)
     for output_padding in range(min(stride, 2))
 ]
+_COLUMNS = dict(zip(_NAMES, torch.tensor(_ROWS).T, strict=True))
 
 
-def _size(case: Case) -> int:
-    """Return the size that torch's own layer gives."""
-    result = F.conv_transpose1d(
-        torch.zeros(1, 1, case.n),
-        torch.zeros(1, 1, case.kernel),
-        stride=case.stride,
-        padding=case.padding,
-        output_padding=case.output_padding,
-        dilation=case.dilation,
-    )
-    return result.shape[-1]
+def _layer(**columns: Tensor) -> Tensor:
+    """Return the sizes that torch's own layer gives."""
+    sizes = []
+    for row in zip(*(columns[name].int().tolist() for name in _NAMES), strict=True):
+        n, kernel, *options = row
+        x, weight = torch.zeros(1, 1, n), torch.zeros(1, 1, kernel)
+        stride, padding, output_padding, dilation = options
+        y = F.conv_transpose1d(x, weight, None, stride, padding, output_padding, 1, dilation)
+        sizes.append(y.shape[-1])
+    return torch.tensor(sizes, dtype=torch.float64)
 
 
-def _slips(case: Case) -> dict[str, list[float | int]]:
-    """Return what the known slips lead to, by their hints."""
-    n, kernel, stride, padding, extra, dilation = case
-    span = dilation * (kernel - 1) + 1
-    right = (n - 1) * stride + span - 2 * padding + extra
-    return {
+def _slips(
+    n: Tensor,
+    kernel: Tensor,
+    stride: Tensor,
+    padding: Tensor,
+    output_padding: Tensor,
+    dilation: Tensor,
+) -> Slips:
+    extra, span, steps = output_padding, dilation * (kernel - 1) + 1, (n - 1) * stride
+    right = steps + span - 2 * padding + extra
+    slips = {
         "This is the size after an ordinary convolution, as in (3.1). The transposed one maps "
         "sizes the other way: (3.2).": [
-            (n + 2 * padding - kernel) // stride + 1,
-            (n + 2 * padding - span) // stride + 1,
+            (n + 2 * padding - kernel).div(stride, rounding_mode="floor") + 1,
+            (n + 2 * padding - span).div(stride, rounding_mode="floor") + 1,
         ],
         "This is (3.2) as it stands. Now extend it by the dilation and the output padding.": [
-            (n - 1) * stride + kernel - 2 * padding
+            steps + kernel - 2 * padding
         ],
         "You left the dilation out. It stretches the window: count the places from its first to "
         "its last.": [right - span + kernel],
@@ -66,9 +59,9 @@ def _slips(case: Case) -> dict[str, list[float | int]]:
             right - span + kernel + (kernel - 1) * dilation
         ],
         "The dilation multiplies the window's gaps only, not the stride or the whole size.": [
-            (n - 1) * stride * dilation + span - 2 * padding + extra,
-            (n - 1) * stride * dilation + kernel - 2 * padding + extra,
-            dilation * ((n - 1) * stride + kernel) - 2 * padding + extra,
+            steps * dilation + span - 2 * padding + extra,
+            steps * dilation + kernel - 2 * padding + extra,
+            dilation * (steps + kernel) - 2 * padding + extra,
         ],
         "The dilation belongs to the window. It does not stretch the padding.": [
             right + 2 * padding - 2 * padding * dilation
@@ -83,53 +76,41 @@ def _slips(case: Case) -> dict[str, list[float | int]]:
         "You left the output padding out.": [right - extra],
         "The output padding is added at one end only.": [right + extra],
         "You subtracted the output padding. It is added.": [right - 2 * extra],
-        "There are n inputs, so n - 1 steps between them: the last window begins at "
-        "(n - 1) times the stride.": [right + stride],
+        "There are n inputs, so n - 1 steps between them: the last window begins at (n - 1) times "
+        "the stride.": [right + stride],
         "You left the window out: each input writes to as many places as the window spans.": [
             right - span,
             right - span + 1,
         ],
         "One too large: count the places from the first to the last one.": [right + 1],
     }
+    return {hint: [value.double() for value in values] for hint, values in slips.items()}
 
 
-@exercise(
-    "mnist.transposed_size",
-    number="3.1",
-    answer="size",
-    title="The size after a transposed convolution",
-)
-def transposed_size(answer: object) -> str:
-    """Judge `size(n, kernel, stride, padding, output_padding, dilation)` in many cases."""
-    sizes = [number(call(answer, **case._asdict()), "Your result") for case in _CASES]
-    wanted = [_size(case) for case in _CASES]
-    if _agree(sizes, wanted):
-        return (
-            f"It agrees with torch's own layer in {len(_CASES)} cases. Now use it for the two "
-            "questions at the end: which windows double every size?"
-        )
-    slips = [_slips(case) for case in _CASES]
-    for hint, first in slips[0].items():
-        for index in range(len(first)):
-            if _agree(sizes, [each[hint][index] for each in slips]):
-                raise NotYet(hint)
-    raise NotYet(_first_difference(sizes, wanted))
-
-
-def _agree(sizes: Sequence[float | int], others: Sequence[float | int]) -> bool:
-    return all(abs(a - b) < 1e-6 for a, b in zip(sizes, others, strict=True))
-
-
-def _first_difference(sizes: list[float], wanted: list[int]) -> str:
-    """Say where an answer is wrong first, and in how many of the cases."""
-    pairs = list(zip(_CASES, sizes, wanted, strict=True))
-    wrong = [(case, got, want) for case, got, want in pairs if abs(got - want) >= 1e-6]
-    case, got, want = wrong[0]
-    names = ", ".join(f"{name} = {value}" for name, value in case._asdict().items())
-    whole = all(each.is_integer() for each in sizes)
+def _first_difference(case: Case, sizes: Tensor, right: Tensor) -> str:
+    """Say where an answer is wrong first, and in how many of the rows."""
+    wrong = (sizes - right).abs() >= 1e-6
+    first = int(wrong.nonzero()[0])
+    names = ", ".join(f"{name} = {v}" for name, v in zip(_NAMES, _ROWS[first], strict=True))
+    whole = bool((sizes == sizes.round()).all())
     remark = "" if whole else " A size is a whole number, and yours is not always one."
     return (
-        f"Wrong in {len(wrong)} of {len(_CASES)} cases, first for {names}: yours gives {got:g}, "
-        f"torch's layer gives {want}.{remark} Draw which outputs the first and the last input "
-        "reach."
+        f"Wrong in {int(wrong.sum())} of {len(_ROWS)} cases, first for {names}: yours gives "
+        f"{sizes[first]:g}, torch's layer gives {right[first]:g}.{remark} Draw which outputs the "
+        "first and the last input reach."
     )
+
+
+FunctionTask(
+    "mnist.transposed_size",
+    number="3.1",
+    title="The size after a transposed convolution",
+    answer="size",
+    reference=_layer,
+    slips=_slips,
+    each_row=True,
+    cases=[Case("", _COLUMNS, rtol=0.0, atol=1e-6)],
+    difference=_first_difference,
+    praise=f"It agrees with torch's own layer in {len(_ROWS)} cases. Now use it for the two "
+    "questions at the end: which windows double every size?",
+)
