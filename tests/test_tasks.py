@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import elbo_answers
+import mixture_answers
 import mnist_answers
 import numpy as np
 import pytest
@@ -21,9 +22,10 @@ from companion.checks import _registry
 from companion.checks._compare import as_tensor, distance
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
+from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo_answers, mnist_answers, reparameterization_answers]
+ANSWERS = [elbo_answers, mixture_answers, mnist_answers, reparameterization_answers]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 
@@ -290,6 +292,32 @@ def test_no_two_versions_give_the_same_numbers(task):
     table += slip_table(task, **first(task))
     for (faults, value), (others, wrong) in combinations(table, 2):
         assert faults == others or off(value, wrong, case) > 2, (faults, others)
+
+
+# --- samplers ------------------------------------------------------------------------------
+
+
+@of(SamplingTask)
+def test_each_slip_of_a_sampler_gets_its_own_hint(task):
+    assert judge(task.key, task.reference).message == task.praise
+    for hint, samplers in task.slips.items():
+        for sampler in samplers:
+            assert judge(task.key, sampler).message.startswith(hint), hint
+    for hint in [*task.otherwise.values(), *task.slips]:
+        assert hint.endswith((".", "?"))
+
+
+@of(SamplingTask)
+def test_what_is_no_sample_is_refused(task):
+    for stub in (..., None, lambda *values: ..., lambda *values: None):
+        assert judge(task.key, stub).status == "not attempted"
+    for words, change in (
+        ("NaN", lambda z: z * math.nan),
+        ("shape", lambda z: z[:, :1]),
+        ("must be", lambda z: "text"),
+    ):
+        verdict = judge(task.key, lambda *values, change=change: change(task.reference(*values)))
+        assert words in verdict.message
 
 
 # --- numbers -------------------------------------------------------------------------------

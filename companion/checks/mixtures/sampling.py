@@ -179,6 +179,11 @@ _SLIPS: dict[str, Sampler | list[Sampler]] = {
     f"{_SHAPE} A uniform number stays uniform when it is scaled.": _draw(
         noise=lambda generator, *shape: (torch.rand(shape, generator=generator) - 0.5) * 12**0.5
     ),
+    f"{_SHAPE} A sum of a few uniform numbers is only nearly normal.": _draw(
+        noise=lambda generator, *shape: (
+            2 * (torch.rand(3, *shape, generator=generator) - 0.5).sum(0)
+        )
+    ),
     "Your samples come sorted by component: all of the first, then all of the next. So the first "
     "ten of them are no sample of the mixture. Draw a component for each sample, or shuffle.": (
         _draw(pick=lambda k, other: (k.sort().values, k.sort().values))
@@ -207,10 +212,10 @@ def _tell_means(found: Tensor, right: Tensor) -> str:
 
 
 def _tell_tails(found: Tensor, right: Tensor) -> str:
-    beyond, expected = ((value / 2) ** 2 - 3 / 8 for value in (found, right))
+    beyond = round(float((found / 2) ** 2 - 3 / 8))
     return (
-        f"(Of {2 * _N} numbers {beyond:.0f} lie beyond three standard deviations; of a Gaussian's "
-        f"it would be about {expected:.0f}.)"
+        f"(Of {2 * _N} numbers {beyond} lie beyond three standard deviations; of a Gaussian's it "
+        f"would be about {0.0027 * 2 * _N:.0f}.)"
     )
 
 
