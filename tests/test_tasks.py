@@ -5,6 +5,7 @@ learner would write them, with a part of their hint (`WRONG`).
 """
 
 import math
+import re
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +21,7 @@ from check_helpers import judge
 
 from companion.checks import _registry
 from companion.checks._compare import as_tensor, distance
+from companion.checks._display import plain
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
 from companion.checks._sampling import SamplingTask
@@ -104,6 +106,8 @@ def test_every_option_of_a_quiz_has_a_feedback_of_its_own(chapter):
         assert len(feedbacks) == len({each.text for each in question.options})
         assert len(feedbacks) == len(question.options)
         assert all(text.count("$") % 2 == 0 for text in feedbacks | {question.text})
+        in_a_terminal = " ".join(map(plain, [*feedbacks, question.text]))
+        assert not re.search(r"[\\{}$]|cdot|mathrm|frac", in_a_terminal)
     assert len({question.key for question in quiz}) > 2  # not always in the same place
 
 
