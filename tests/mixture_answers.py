@@ -12,6 +12,7 @@ from torch.distributions import (
     Categorical,
     Independent,
     MixtureSameFamily,
+    MultivariateNormal,
     Normal,
 )
 
@@ -502,6 +503,42 @@ def r_nan(z, logits, mean, log_var):
     return (logits / logits.sum()).log().sum() + z.sum(1)
 
 
+def tilted_closed(mean, factor, noise):
+    z = mean + (factor @ noise[..., None])[..., 0]
+    each = -0.5 * (LOG_2PI + noise**2) - factor.diagonal(dim1=1, dim2=2).log()
+    return z, each.sum(1)
+
+
+def tilted_by_covariance(mean, factor, noise):
+    """The density from the covariance, as if the factor were not at hand."""
+    z = mean + torch.einsum("bij,bj->bi", factor, noise)
+    covariance = factor.tril() @ factor.tril().mT
+    return z, MultivariateNormal(mean, covariance.double()).log_prob(z.double())
+
+
+def tilted_in_loops(mean, factor, noise):
+    codes, densities = [], []
+    for m, low, e in zip(mean, factor, noise, strict=True):
+        code, log_q = [], 0.0
+        for i in range(len(m)):
+            code.append(m[i] + sum(low[i, j] * e[j] for j in range(i + 1)))
+            log_q = log_q - 0.5 * LOG_2PI - 0.5 * e[i] ** 2 - low[i, i].log()
+        codes.append(torch.stack(code))
+        densities.append(log_q)
+    return torch.stack(codes), torch.stack(densities)
+
+
+def tilted_with(move=None, density=None):
+    """One of the two parts wrong: a function of (mean, factor, noise), of (z, mean, factor)."""
+
+    def tilted(mean, factor, noise):
+        z, log_q = tilted_closed(mean, factor, noise)
+        z = mean + (move(factor) @ noise[..., None])[..., 0] if move else z
+        return z, density(z, mean, factor) if density else log_q
+
+    return tilted
+
+
 JOINT = [
     w * Normal(m, s).log_prob(torch.tensor(1.0)).exp().item()
     for w, m, s in ((0.4, 0.0, 1.0), (0.6, 3.0, 2.0))
@@ -551,6 +588,7 @@ RIGHT = {
         kl_with_entropy,
         kl_sticking_the_landing,
     ],
+    "mixtures.tilted": [tilted_closed, tilted_by_covariance, tilted_in_loops],
 }
 
 # Written as a learner would, not taken from the check: each with a part of its hint.
@@ -671,5 +709,18 @@ WRONG = {
         (lambda *a: kl_closed(*a) + 0.1, "same amount, +0.1"),
         (lambda m, v: m, "4 arguments, in this order: `mean, log_var, noise, log_prior`"),
         (lambda m, v, e, p: (m.log().sum(-1) * p(m + e)).mean(0), "holds NaN at entry"),
+    ],
+    "mixtures.tilted": [
+        (tilted_with(lambda low: low @ low.mT), "You took the covariance for its factor"),
+        (tilted_with(density=lambda z, m, low: MultivariateNormal(m, scale_tril=low).log_prob(z)
+                     + low.diagonal(dim1=1, dim2=2).log().sum(1)), "determinant is missing"),
+        (lambda m, low, e: tilted_closed(m, low @ low.mT, e), "You took the covariance for its f"),
+        (tilted_with(lambda low: low.mT), "the transposed factor"),
+        (tilted_with(density=lambda z, m, low: Normal(m, low.diagonal(dim1=1, dim2=2)).log_prob(z)
+                     .sum(1)), "independent coordinates"),
+        (lambda m, low, e: tilted_closed(m, low.detach(), e), "with respect to `factor`"),
+        (lambda m, low, e: tilted_closed(m, low, e)[0], "Return 2 results"),
+        (lambda m, low, e: (tilted_closed(m, low, e)[0], tilted_closed(m, low, e)[1] + 0.1),
+         "same amount, +0.1", "Your `z` is right"),
     ],
 }  # fmt: skip

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from companion.checks._sampling import SamplingTask
-from companion.checks.authoring import NotYet
+from companion.checks.authoring import NotYet, SamplingTask
 
 _N = 3999  # no multiple of ten, so that counts n * weight must be rounded; a loop may take it
 _WEIGHTS = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
