@@ -8,7 +8,8 @@ batches of 100 binary images. Four programs take turns, so that a busy machine s
 * `fit`: `companion.training.fit` on `companion.vae.VAE`, everything included (checks, curves);
 * `tutorial`: the loop of most tutorials: a `DataLoader` over images, `ToTensor` for each image,
   and `.item()` in each step;
-* `by hand`: the shortest fast loop in plain PyTorch: slices of a tensor, fused Adam, no curves;
+* `by hand`: the shortest fast loop in plain PyTorch: one tensor, a random order, fused Adam, no
+  curves;
 * `products`: only the matrix products of the same shapes, forward and backward, into memory that
   is there already. No program that trains this model can be faster.
 """
@@ -145,9 +146,9 @@ def time_by_hand(images: Tensor, clock: Clock) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     data = (images / 255).flatten(1)
     start = clock()
-    for x in data.split(BATCH):
+    for rows in torch.randperm(len(data)).split(BATCH):
         optimizer.zero_grad()
-        model(x).mean().backward()
+        model(data[rows]).mean().backward()
         optimizer.step()
     return clock() - start
 
@@ -228,9 +229,9 @@ def main() -> None:
         times = measure(options.images, options.repeats, options.epochs, clock)
         print(f"{n} thread(s), {options.repeats} rounds; best seconds for an epoch:", end=" ")
         print(", ".join(f"{name} {min(series):.3f}" for name, series in times.items()))
-        print_ratio("tutorial / fit", times["tutorial"], times["fit"], "aim: 2 or more")
+        print_ratio("tutorial / fit", times["tutorial"], times["fit"], "aim: 2.5 or more")
         print_ratio("fit / products", times["fit"], times["products"], "aim: 1.7 or less")
-        print_ratio("fit / by hand", times["fit"], times["by hand"], "what checks and curves cost")
+        print_ratio("fit / by hand", times["fit"], times["by hand"], "aim: 1.05 or less")
         print_ratio("by hand/products", times["by hand"], times["products"], "the machine's floor")
 
 

@@ -1,8 +1,10 @@
 """Set-up for every test: the device, reproducible properties, and nobody's progress file."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -32,6 +34,15 @@ def own_progress_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> 
     file = tmp_path_factory.mktemp("progress") / "progress.json"
     monkeypatch.setenv("COMPANION_PROGRESS", str(file))
     return file
+
+
+@pytest.fixture
+def without_shape_checker() -> Iterator[None]:
+    """Switch off the type checker of the tests, which torch.compile cannot trace."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture

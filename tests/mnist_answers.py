@@ -371,6 +371,9 @@ def flat(x):
 
 # --- tables --------------------------------------------------------------------------------
 
+# What the text begins with.
+STUBS = {"mnist.repair": [losses_of_the_text]}
+
 RIGHT = {
     "mnist.transposed_size": [size_formula, size_by_a_layer, size_by_counting],
     "mnist.batch_loss": [

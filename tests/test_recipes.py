@@ -12,6 +12,7 @@ from companion.recipes import __main__ as command
 from companion.recipes import vaes
 from companion.recipes.vaes import Phase, Recipe, measure, strided, train
 from companion.training import Run, checkpoints
+from companion.training._resume import SavedRun
 
 SMALL = Recipe(
     {"latent_dim": 3, "hidden_dims": [16, 8], "prior": "vamp", "n_components": 4},
@@ -25,11 +26,22 @@ def images():
     return mnist5k("train").images[:400]
 
 
-def test_training_continues_where_it_was_interrupted(images, tmp_path):
-    whole = train(SMALL, images, _folder(tmp_path / "a"), RUN).state_dict()
-    first_phase = SMALL._replace(phases=SMALL.phases[:1])
-    train(first_phase, images, _folder(tmp_path / "b"), RUN)
-    continued = train(SMALL, images, tmp_path / "b", RUN).state_dict()
+def test_training_continues_where_it_was_interrupted(images, tmp_path, monkeypatch):
+    whole = train(SMALL, images, RUN).state_dict()
+    run = Run("cpu", progress=False, checkpoint=tmp_path / "run")
+    save, saved = SavedRun.save, []
+
+    def stops(run):
+        save(run)
+        saved.append(run)
+        if len(saved) == 3:  # before the first epoch, and after two
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SavedRun, "save", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, images, run)
+    monkeypatch.undo()
+    continued = train(SMALL, images, run).state_dict()
     assert all(torch.equal(whole[key], continued[key]) for key in whole)
 
 
@@ -41,13 +53,20 @@ def test_the_figures_have_their_order_and_their_counts(images):
     assert figures == measure(model, images, n_samples=20, n_bounds=50)
 
 
-def test_each_phase_is_fitted_with_its_own_numbers(images, tmp_path, monkeypatch):
+def test_each_phase_has_its_epochs_and_its_rate(images, monkeypatch):
     calls = []
     monkeypatch.setattr(vaes, "fit", lambda _model, _images, **options: calls.append(options))
-    train(SMALL._replace(batch_size=50), images, tmp_path, RUN)
-    names = ("epochs", "learning_rate", "batch_size", "seed")
-    found = [tuple(call[name] for name in names) for call in calls]
-    assert found == [(2, 1e-3, 50, 0), (1, 1e-4, 50, 1)]
+    for recipe in (SMALL, vaes.RECIPES["vae"], vaes.RECIPES["vae_2d"]):
+        train(recipe, images, RUN)
+        settings = calls.pop()
+        epochs, batches = settings["epochs"], 54
+        rates = [
+            settings["learning_rate"] * settings["schedule"]((epoch + step / batches) / epochs)
+            for epoch in range(epochs)
+            for step in range(batches)
+        ]
+        expected = [p.learning_rate for p in recipe.phases for _ in range(p.epochs * batches)]
+        assert rates == pytest.approx(expected)
 
 
 def test_a_model_starts_at_the_mean_image_and_at_training_images(images):
@@ -96,8 +115,3 @@ def test_the_command_writes_weights_and_a_card_that_load(images, tmp_path, monke
     monkeypatch.setattr(pretrained, "FOLDER", written)
     weights = checkpoints.load(written / "vae_2d.safetensors").tensors
     assert pretrained.load("vae_2d").state_dict().keys() == weights.keys()
-
-
-def _folder(path):
-    path.mkdir()
-    return path

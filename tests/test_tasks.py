@@ -1,7 +1,8 @@
 """What every exercise that is data must fulfil: one file for all of them.
 
-A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), and wrong ones as a
-learner would write them, with a part of their hint (`WRONG`).
+A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), wrong ones as a
+learner would write them, with a part of their hint (`WRONG`), and functions that the text gives and
+that still have all their faults (`STUBS`).
 """
 
 import math
@@ -55,6 +56,11 @@ def rows(table):
 def test_right_answers_in_other_styles_pass(key, row):
     verdict = judge(key, row)
     assert verdict.status == "correct", str(verdict)
+
+
+@rows("STUBS")
+def test_what_the_text_begins_with_is_not_attempted(key, row):
+    assert judge(key, row).status == "not attempted"
 
 
 @rows("WRONG")
@@ -369,6 +375,9 @@ def test_each_wrong_number_is_named_by_its_letter(task):
             message = judge(task.key, {**task.values, letter: value}).message
             assert message.startswith(f"{count}\n\n- ({letter}) "), message
             assert hint in message, message
+        value, hint = wrong[0]
+        beside = {**task.values, letter: value * (1 + 3 * task.within)}
+        assert hint not in judge(task.key, beside).message
         if task.close:
             near = {**task.values, letter: task.values[letter] * (1 + 0.7 * task.close)}
             assert "close; give three digits" in judge(task.key, near).message

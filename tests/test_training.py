@@ -18,7 +18,7 @@ from training_models import (
 )
 
 from companion.training import Run, fit
-from companion.training.fit import _order
+from companion.training.loop import _order
 
 # --- the loop, against independent ones ---
 

@@ -72,7 +72,9 @@ def test_compile_runs_the_compiled_model(monkeypatch):
 
     calls = []
     compile_model = partial(torch.compile, backend="eager")
-    monkeypatch.setattr(torch, "compile", lambda m: calls.append(m) or compile_model(m))
+    monkeypatch.setattr(
+        torch, "compile", lambda m, **how: calls.append(m) or compile_model(m, **how)
+    )
     expected, curves = trained(model=Regression())
     model, history = trained(model=Regression(), run=Run("cpu", compile=True, progress=False))
     assert calls == [model]
@@ -90,7 +92,7 @@ def test_silent_unless_somebody_watches(capfd):
 
 def test_the_bar_of_a_resumed_training_starts_where_it_stopped(monkeypatch):
     monkeypatch.setattr(_bar, "somebody_watches", lambda: True)
-    with _bar.epoch_bar(3, 10, enabled=True) as bar:
+    with _bar.epoch_bar(3, 10, True) as bar:
         assert (bar.n, bar.total) == (3, 10)
 
 
@@ -151,7 +153,11 @@ def bad(model=GOOD, data=X, **settings):
         (bad(data=[1.0, 2.0]), TypeError, r"`data` must be a torch.Tensor .* holds a float"),
         (bad(data=X.numpy()), TypeError, r"it is or holds a ndarray.*torch.as_tensor\(array\)"),
         (bad(data=X.log()), ValueError, r"`data` holds 1 values that are NaN or infinite, of 6"),
-        (bad(data=(X, X / 0)), ValueError, r"`data\[1\]` holds 6 values that are NaN or inf"),
+        (
+            bad(Regression(), (torch.ones(6, 3), X / 0)),
+            ValueError,
+            r"`data\[1\]` holds 6 values that are NaN or inf",
+        ),
         (bad(heldout=X.log()), ValueError, r"`heldout` holds 1 values that are NaN"),
         (bad(heldout=X[:0]), ValueError, r"`heldout` holds no examples"),
         (bad(heldout=X[:, None]), ValueError, r"`heldout` must be built like `data`.*\(6, 1\)"),
@@ -224,7 +230,7 @@ def test_float64_on_mps_gets_a_message(name, model, data):
     mps = torch.device("mps")
     message = rf"`{name}` holds float64, .* MPS has no float64.*\.float\(\), or .*device='cpu'"
     with pytest.raises(TypeError, match=message):
-        require.checked_data(model, data, None, mps)
+        require.check_float64(model, data, mps)
     require.check_float64(model, data, torch.device("cpu"))
     require.check_float64(Regression(), (X, X.int()), mps)
 

@@ -6,7 +6,6 @@ seeds are fixed.
 
 import copy
 
-import jaxtyping
 import oracles
 import oracles_model
 import pytest
@@ -187,14 +186,6 @@ def test_a_float64_model_answers_in_float64():
     results = (*vae(x), *vae.encode(x), vae.reconstruct(x), vae.sample(2))
     assert {tensor.dtype for tensor in results} == {torch.float64}
     assert importance_weighted_bound(vae, x, 3).dtype == torch.float64
-
-
-@pytest.fixture
-def without_shape_checker():
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def test_compiling_the_model_does_not_change_its_numbers(without_shape_checker):

@@ -28,7 +28,9 @@ class Regression(nn.Module):
             self.linear.bias.zero_()
 
     def forward(self, x, y, *, generator=None):
-        x = x + self.noise * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        x = x + self.noise * torch.randn(
+            x.shape, generator=generator, dtype=x.dtype, device=x.device
+        )
         out = self.linear(self.norm(x)).squeeze(1)
         return Answer((out - y) ** 2, self.linear.weight.square().sum().expand(len(x)))
 

@@ -29,12 +29,12 @@ def without_value_checks() -> Iterator[None]:
 
 
 def checks_values() -> bool:
-    """Say whether checks of values are on in this thread."""
-    return _check_values.get()
+    """Say whether checks of values are on in this thread; torch.compile traces without them."""
+    return not torch.compiler.is_compiling() and _check_values.get()
 
 
 def _with_values(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    if torch.compiler.is_compiling() or not _check_values.get():
+    if not checks_values():
         return []
     return [(name, tensor) for name, tensor in tensors.items() if not tensor.is_meta]
 

@@ -128,7 +128,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def hold(*args: P.args, **kwargs: P.kwargs) -> T:
-        if torch.compiler.is_compiling() or not checks_values():
+        if not checks_values():
             return compute(*args, **kwargs)
         signature.accept(args, kwargs)
         try:

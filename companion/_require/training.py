@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from companion._require.arguments import (
     require_finite,
     require_function,
     require_module,
+    require_number,
     require_positive,
 )
 
@@ -94,17 +95,158 @@ def trainable_parameters(model: Any) -> list[nn.Parameter]:
     return trainable
 
 
+def check_descent(
+    optimizer: Any, schedule: Any, max_norm: Any, average: Any, average_kind: type
+) -> None:
+    """Raise unless what `fit` descends with is a function, a number, an average, or None."""
+    given = {"optimizer": optimizer, "schedule": schedule}
+    require_function(**{name: value for name, value in given.items() if value is not None})
+    if max_norm is not None:
+        require_positive(max_norm=max_norm)
+    if average is not None and not isinstance(average, average_kind):
+        raise TypeError(
+            f"`average` must be a {average_kind.__name__}, but it is {average!r} "
+            f"({type(average).__name__}). Pass {average_kind.__name__}(model, decay=0.999)."
+        )
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raise TypeError unless the factory has made an optimizer."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"`optimizer` must make a torch.optim.Optimizer, but it made a "
+            f"{type(optimizer).__name__}. Pass a class such as torch.optim.AdamW, or "
+            f"functools.partial of one."
+        )
+
+
+def check_average(model: Any, decay: Any) -> None:
+    """Raise unless the model is a module and the decay is in [0, 1)."""
+    require_module(model=model)
+    require_number(decay=decay)
+    if not 0 <= decay < 1:
+        raise ValueError(f"`decay` must be in [0, 1), but it is {decay}. Pass for example 0.999.")
+
+
+def check_fractions(**fractions: Any) -> None:
+    """Raise unless each number is in [0, 1]."""
+    for name, value in fractions.items():
+        require_number(**{name: value})
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"`{name}` must be in [0, 1], a fraction of the training or of the rate, but it "
+                f"is {value}. Divide epochs by all epochs: 40 / 150."
+            )
+
+
+def check_losses(losses: Any) -> None:
+    """Raise unless there is one loss for each example, and it depends on weights."""
+    if not isinstance(losses, Tensor) or losses.dim() != 1:
+        what = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else repr(losses)
+        raise ValueError(
+            f"`losses` must be one number for each example, shape (B,), but it is {what}. Leave "
+            f"the mean over the batch to descend."
+        )
+    if not losses.requires_grad:
+        raise ValueError(
+            "The loss does not depend on the weights that require gradients. Remove detach(), "
+            "item() and no_grad() between the weights and the loss."
+        )
+
+
+def check_loop(
+    step: Any,
+    state: Any,
+    evaluate: Any,
+    before_step: Any,
+    epochs: Any,
+    batch_size: Any,
+    seed: Any,
+) -> None:
+    """Raise unless the functions are functions, the state can be saved, the numbers in range."""
+    given = {"evaluate": evaluate, "before_step": before_step}
+    given = {"step": step, **{name: value for name, value in given.items() if value is not None}}
+    require_function(**given)
+    named = isinstance(state, Mapping)
+    for name, part in state.items() if named else [("state", state)]:
+        if not (named and hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+            raise TypeError(
+                f"`state` must name what has state_dict and load_state_dict, but `{name}` is a "
+                f"{type(part).__name__}. Pass a dict such as {{'model': model, 'optimizer': adam}}."
+            )
+    require_count(epochs=epochs, batch_size=batch_size)
+    whole_number(seed)
+
+
+def device_of(weights: list[nn.Parameter]) -> torch.device:
+    """Return the one device of all parameters, the CPU if there are none."""
+    devices = sorted({str(weight.device) for weight in weights}) or ["cpu"]
+    if len(devices) > 1:
+        raise ValueError(
+            f"The modules of `state` are on {' and '.join(devices)}. Move them to one device, "
+            f"model.to(device), before their optimizers are made."
+        )
+    return torch.device(devices[0])
+
+
+def check_share(n_examples: int, batch_size: int, n_ranks: int) -> None:
+    """Raise ValueError unless every rank has an example of every batch."""
+    smallest = min(batch_size, n_examples, n_examples % batch_size or batch_size)
+    if smallest < n_ranks:
+        raise ValueError(
+            f"A batch has {smallest} example(s), too few for {n_ranks} processes: {n_examples} "
+            f"examples in batches of {batch_size}. Choose another `batch_size`."
+        )
+
+
+def check_graph(asked: bool | None, possible: bool) -> None:
+    """Raise ValueError if a graph was asked for where none can be captured."""
+    if asked and not possible:
+        raise ValueError(
+            "`graph` is True, but a step can be captured only on CUDA, without torch.compile, "
+            "and with optimizers that have `capturable`, such as Adam. Leave it out."
+        )
+
+
+def check_record(record: Any, n_examples: int) -> None:
+    """Raise unless a step has returned numbers by name, one for each example or one for all."""
+    if not isinstance(record, Mapping):
+        raise TypeError(
+            f"A step must return a dict of tensors, but it returned a {type(record).__name__}. "
+            f"Return for example {{'loss': losses}}."
+        )
+    for name, value in record.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"The record `{name}` must be a torch.Tensor, but it is a {type(value).__name__}. "
+                f"Leave out item()."
+            )
+        if value.shape not in ((n_examples,), ()):
+            raise ValueError(
+                f"The record `{name}` has shape {tuple(value.shape)}, but ({n_examples},), one "
+                f"number for each example, or () is expected. Sum over the event."
+            )
+
+
 def checked_data(
-    model: nn.Module, data: Any, heldout: Any, device: torch.device
+    data: Any, heldout: Any, device: torch.device
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return data and held-out data (if there is none: no tensors) on the device, or raise."""
+    train, unseen = check_data(data, heldout)
+    for tensors in (train, unseen):
+        for index, tensor in enumerate(tensors):
+            name = "data" if tensors is train else "heldout"
+            require_finite(**{f"{name}[{index}]" if len(tensors) > 1 else name: tensor})
+    return tuple(t.to(device) for t in train), tuple(t.to(device) for t in unseen)
+
+
+def check_data(data: Any, heldout: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return data and held-out data as tuples of tensors, or raise; values are not looked at."""
     train = _checked_tensors("data", data)
     unseen = () if heldout is None else _checked_tensors("heldout", heldout)
     if unseen:
         _check_alike(train, unseen)
-    _check_call(model, len(train))
-    check_float64(model, (*train, *unseen), device)
-    return tuple(t.to(device) for t in train), tuple(t.to(device) for t in unseen)
+    return train, unseen
 
 
 def _checked_tensors(name: str, value: Any) -> tuple[Tensor, ...]:
@@ -117,8 +259,6 @@ def _checked_tensors(name: str, value: Any) -> tuple[Tensor, ...]:
                 f"tensors, for example torch.as_tensor(array)."
             )
     _check_lengths(name, tensors)
-    for index, tensor in enumerate(tensors):
-        require_finite(**{f"{name}[{index}]" if len(tensors) > 1 else name: tensor})
     return tuple(tensor.detach() for tensor in tensors)
 
 
@@ -144,7 +284,9 @@ def _check_alike(data: tuple[Tensor, ...], heldout: tuple[Tensor, ...]) -> None:
         )
 
 
-def _check_call(model: nn.Module, n_tensors: int) -> None:
+def check_call(model: nn.Module, data: Any) -> None:
+    """Raise TypeError unless forward takes the tensors of data, and a generator."""
+    n_tensors = len(data) if isinstance(data, (tuple, list)) else 1
     signature = inspect.signature(model.forward)
     try:
         signature.bind(*range(n_tensors), generator=None)
@@ -196,11 +338,6 @@ def check_loss(losses: Any, fields: dict[str, Tensor], n_examples: int) -> None:
         raise ValueError(
             "The model's answer has a field `loss`, but the function `loss` returns something "
             "else. Rename the field: `loss` is the name of the training loss."
-        )
-    if torch.is_grad_enabled() and not losses.requires_grad:
-        raise ValueError(
-            "The loss does not depend on the weights that require gradients. Remove detach(), "
-            "item() and no_grad() between the weights and the loss."
         )
 
 

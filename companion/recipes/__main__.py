@@ -16,13 +16,13 @@ from companion.training import Run, checkpoints, default_device
 def main() -> None:
     """Train one model, measure it, and write its weights and its card."""
     args = _arguments()
-    folder = args.checkpoints / args.name
-    for path in (folder, args.out):
+    for path in (args.checkpoints, args.out):
         path.mkdir(parents=True, exist_ok=True)
     recipe, device = RECIPES[args.name], torch.device(args.device or default_device())
     images = mnist("train", root=args.data, device=device, exclude_mnist5k=True).images
     started = time.monotonic()
-    model = train(recipe, images, folder, Run(device)).eval()
+    run = Run(device, checkpoint=args.checkpoints / args.name)
+    model = train(recipe, images, run).eval()
     minutes = (time.monotonic() - started) / 60
     test = mnist("test", root=args.data, device=device).images
     figures = measure(model, test, n_samples=args.samples, n_bounds=args.bounds)

@@ -7,7 +7,6 @@ test images, binarized once with a fixed seed.
 """
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +16,7 @@ from companion import pretrained
 from companion.data import binarize
 from companion.metrics import active_units, mean_with_error
 from companion.priors import VampPrior
-from companion.training import Run, fit, generator_for
+from companion.training import Run, fit, generator_for, steps
 from companion.training.wrappers import DynamicBinarization
 from companion.vae import VAE, importance_weighted_bound, negative_elbo
 
@@ -25,7 +24,7 @@ EVALUATION_SEED = 2026
 
 
 class Phase(NamedTuple):
-    """A number of epochs at one learning rate. Adam starts afresh with each phase."""
+    """A number of epochs at one learning rate."""
 
     epochs: int
     learning_rate: float
@@ -53,30 +52,34 @@ RECIPES = {
 }
 
 
-def train(recipe: Recipe, images: Tensor, folder: Path, run: Run) -> VAE:
-    """Train a model by its recipe; what is in `folder` is continued, not repeated.
+def train(recipe: Recipe, images: Tensor, run: Run) -> VAE:
+    """Train a model by its recipe; the checkpoint of `run` is continued, not repeated.
 
     Args:
         recipe: one of `RECIPES`.
         images: gray training images (N, 1, 28, 28).
-        folder: where the checkpoints of the phases go.
-        run: device and progress bar.
+        run: device, progress bar, checkpoint.
 
     Returns:
         The trained model.
     """
     model = start(recipe, images)
-    for number, phase in enumerate(recipe.phases):
-        fit(
-            DynamicBinarization(model),
-            images,
-            loss=negative_elbo,
-            epochs=phase.epochs,
-            batch_size=recipe.batch_size,
-            learning_rate=phase.learning_rate,
-            seed=recipe.seed * len(recipe.phases) + number,
-            run=Run(run.device, progress=run.progress, checkpoint=folder / f"phase{number}"),
-        )
+    first, *later = recipe.phases
+    epochs, factors = first.epochs, {}
+    for phase in later:
+        factors[epochs] = phase.learning_rate / first.learning_rate
+        epochs += phase.epochs
+    fit(
+        DynamicBinarization(model),
+        images,
+        loss=negative_elbo,
+        epochs=epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=first.learning_rate,
+        schedule=steps({begin / epochs: factor for begin, factor in factors.items()}),
+        seed=recipe.seed,
+        run=run,
+    )
     return model
 
 

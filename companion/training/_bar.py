@@ -7,7 +7,7 @@ from tqdm.std import tqdm
 from companion.page.shell import running_shell
 
 
-def epoch_bar(done: int, epochs: int, *, enabled: bool) -> "tqdm[int]":
+def epoch_bar(done: int, epochs: int, enabled: bool) -> "tqdm[int]":
     """Return an iterator over the epochs to come that shows how far it is.
 
     It is a bar of text, which needs no notebook extension. It goes to standard output, because

@@ -1,14 +1,14 @@
-"""How `fit` saves its state after each epoch, and continues from it.
+"""How a training saves its state after each epoch, and continues from it.
 
-The file holds weights, Adam's moments, the curves, and the settings of the run. It also holds the
-mean loss of the first batch under the saved weights: a changed loss function or `forward` cannot be
-told from its name, but it gives another number.
+The file holds the state (weights, moments, whatever else changes), the curves, and the settings of
+the run. It also holds what the first batch gives under the saved weights: a changed loss function
+or `forward` cannot be told from its name, but it gives another number.
 """
 
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,128 +16,151 @@ import torch
 from torch import Tensor, nn
 
 from companion.training import checkpoints
+from companion.training._state import State, Stateful, pack, put_back_if_refused, unpack
+from companion.training.distributed import Ranks
 
-_KIND = "companion.training.fit"
+_KIND = "companion.training"
 # Of the mean absolute loss: another number of threads, or another GPU, rounds differently.
 _TOLERANCE = 1e-3
 
 Curves = dict[str, dict[str, list[float]]]
 
 
-class _State(NamedTuple):
+class _Saved(NamedTuple):
     """What a file of `SavedRun` holds."""
 
     epochs: int
     settings: dict[str, Any]
     curves: Curves
-    weights: dict[str, Tensor]
-    moments: dict[int, dict[str, Tensor]]
-    first_loss: list[float]
+    parts: dict[str, Any]
+    first: dict[str, Tensor]
 
 
 class SavedRun:
-    """The state of one call of `fit`, and the file that it is saved to.
+    """The state of one training, and the file that it is saved to.
 
     Args:
         path: the file. None: nothing is saved, and nothing restored.
-        model: its state_dict is saved.
-        optimizer: its state is saved.
+        state: what is saved.
         curves: the lists that a restored history is written into.
-        first_loss: gives the mean loss and the mean absolute loss of the first batch under the
-            present weights, shape (2,), on the CPU.
+        first: gives, under the present weights, the mean and the mean absolute value of each
+            recorded number of the first batch, shape (2,), by name.
+        ranks: the processes that train together; the first one saves.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str] | None,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        state: State,
         curves: Curves,
-        first_loss: Callable[[], Tensor],
+        first: Callable[[], dict[str, Tensor]],
+        ranks: Ranks,
     ) -> None:
         self.path = None if path is None else Path(path).expanduser()
-        self.model = model
-        self.optimizer = optimizer
+        self.state = state
         self.curves = curves
         self.settings: dict[str, Any] = {}
-        self.first_loss = first_loss
+        self.first = first
+        self.ranks = ranks
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
         if self.path is None:
             return
-        moments = self.optimizer.state_dict()["state"]
-        tensors = {
-            **{f"model.{name}": value for name, value in self.model.state_dict().items()},
-            **{f"adam.{i}.{key}": v for i, state in moments.items() for key, v in state.items()},
+        first = self.first()
+        if self.ranks.leads:
+            tensors, parts = pack(self.state)
             # Curves are tensors, because JSON has no NaN, which a held-out curve may hold.
-            **{
-                f"curve.{part}.{name}": torch.tensor(curve, dtype=torch.float64, device="cpu")
-                for part, curves in self.curves.items()
+            curves = {
+                f"curve.{kind}.{name}": torch.tensor(curve, dtype=torch.float64, device="cpu")
+                for kind, curves in self.curves.items()
                 for name, curve in curves.items()
-            },
-            "first_loss": self.first_loss(),
-        }
-        checkpoints.save(
-            self.path,
-            tensors,
-            kind=_KIND,
-            epochs=len(self.curves["train"].get("loss", ())),
-            settings=self.settings,
-            curves={part: list(curves) for part, curves in self.curves.items()},
-        )
+            }
+            checkpoints.save(
+                self.path,
+                {**tensors, **curves, **{f"first.{name}": v for name, v in first.items()}},
+                kind=_KIND,
+                epochs=max((len(c) for c in self.curves["train"].values()), default=0),
+                settings=self.settings,
+                curves={kind: list(curves) for kind, curves in self.curves.items()},
+                first=list(first),
+                parts=parts,
+            )
+        self.ranks.wait()
 
-    def restore(self, epochs: int, **settings: Any) -> int:
-        """Load the state into model, optimizer and curves; save the present one if there is none.
+    def restore(
+        self, epochs: int, settings: Mapping[str, Any], data: Mapping[str, tuple[Tensor, ...]]
+    ) -> int:
+        """Load the state and the curves; save the present ones if there is no file.
 
-        The weights before the first epoch are saved too: an interrupted first epoch must not
+        What is there before the first epoch is saved too: an interrupted first epoch must not
         become the start of the next run.
 
         Args:
             epochs: how many are asked for.
-            settings: what must be equal for a run to continue. Data are compared by a hash.
+            settings: what must be equal for a run to continue.
+            data: compared by a hash.
 
         Returns:
             How many epochs are done.
         """
         if self.path is None:
             return 0
-        self.settings = _described(self.model, settings)
-        if not self.path.exists():
+        self.settings = {
+            **settings,
+            **{name: _describe(part) for name, part in self.state.items()},
+            **{name: _describe_data(tensors) for name, tensors in data.items()},
+        }
+        there = self.path.exists()
+        self.ranks.wait()  # else one rank finds what another has just written
+        if not there:
             self.save()
             return 0
-        state = _read(self.path)
-        self._check_settings(state, epochs)
-        self._load_weights(state)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state.moments, "param_groups": groups})
-        for part, curves in state.curves.items():
-            self.curves[part].update(curves)
-        return state.epochs
+        saved = self._read()
+        self._check_settings(saved, epochs)
+        with put_back_if_refused(self.state):
+            for name, part in self.state.items():
+                part.load_state_dict(saved.parts[name])
+            self._check_first(saved.first)
+        for kind, curves in saved.curves.items():
+            self.curves[kind].update(curves)
+        return saved.epochs
 
-    def _load_weights(self, state: _State) -> None:
-        before = {name: value.clone() for name, value in self.model.state_dict().items()}
-        if state.weights.keys() != before.keys():
-            names = ", ".join(sorted(state.weights.keys() ^ before.keys()))
-            self._refuse(f"with other weights than the model has ({names})")
-        self.model.load_state_dict(state.weights)
-        saved, scale = state.first_loss
-        now = self.first_loss()[0].item()
-        if not _same_loss(saved, now, scale):
-            self.model.load_state_dict(before)
-            self._refuse(
-                f"by a model whose loss on the first batch was {saved:.6g}, but with the same "
-                f"weights it is now {now:.6g}: forward or loss has changed, or it draws noise from "
-                f"torch's global generator: pass `generator` to every draw"
+    def _read(self) -> _Saved:
+        assert self.path is not None
+        tensors, metadata = checkpoints.load(self.path)
+        if metadata.get("kind") != _KIND:
+            raise ValueError(
+                f"`{self.path}` was not written by fit or loop, so they cannot continue from it, "
+                f"and do not overwrite it. Name another file in Run(checkpoint=...)."
             )
+        try:
+            saved = _taken_apart(tensors, metadata)
+            if saved.parts.keys() != self.state.keys():
+                raise KeyError(", ".join(saved.parts.keys() ^ self.state.keys()))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"The checkpoint `{self.path}` has an entry that this version does not know, or "
+                f"lacks one ({error!r}). Delete the file or name another in Run(checkpoint=...)."
+            ) from error
+        return saved
 
-    def _check_settings(self, state: _State, epochs: int) -> None:
-        for name, now in self.settings.items():
-            saved = state.settings.get(name)
-            if saved != now:
-                self._refuse(f"with {name} = {saved}, but now {name} = {now}")
-        if state.epochs > epochs:
-            self._refuse(f"after {state.epochs} epochs, but now epochs = {epochs}")
+    def _check_settings(self, saved: _Saved, epochs: int) -> None:
+        for name in {**self.settings, **saved.settings}:
+            then, now = saved.settings.get(name), self.settings.get(name)
+            if then != now:
+                self._refuse(f"with {name} = {then}, but now {name} = {now}")
+        if saved.epochs > epochs:
+            self._refuse(f"after {saved.epochs} epochs, but now epochs = {epochs}")
+
+    def _check_first(self, saved: dict[str, Tensor]) -> None:
+        for name, now in self.first().items():
+            then, scale = saved[name].tolist()
+            if not _same_number(then, now[0].item(), scale):
+                self._refuse(
+                    f"by a model whose {name} on the first batch was {then:.6g}, but with the same "
+                    f"weights it is now {now[0].item():.6g}: forward or loss has changed"
+                )
 
     def _refuse(self, difference: str) -> None:
         raise ValueError(
@@ -146,73 +169,43 @@ class SavedRun:
         )
 
 
-def _read(path: Path) -> _State:
-    tensors, metadata = checkpoints.load(path)
-    if metadata.get("kind") != _KIND:
-        raise ValueError(
-            f"`{path}` was not written by fit, so fit cannot continue from it, and does "
-            f"not overwrite it. Name another file in Run(checkpoint=...)."
-        )
-    try:
-        return _State(
-            epochs=_epochs(tensors, metadata),
-            settings=dict(metadata["settings"]),
-            curves=_curves(tensors, metadata["curves"]),
-            weights=_below("model.", tensors),
-            moments=_moments(_below("adam.", tensors)),
-            first_loss=[tensors["first_loss"][i].item() for i in range(2)],
-        )
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The checkpoint `{path}` has an entry that this version of fit does not know, or "
-            f"lacks one ({error!r}). Delete the file or name another in Run(checkpoint=...)."
-        ) from error
-
-
-def _epochs(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> int:
+def _taken_apart(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> _Saved:
+    left = dict(tensors)
+    curves = {
+        kind: {name: left.pop(f"curve.{kind}.{name}").tolist() for name in metadata["curves"][kind]}
+        for kind in ("train", "heldout")
+    }
+    first = {name: left.pop(f"first.{name}") for name in metadata["first"]}
     epochs = int(metadata["epochs"])
-    lengths = {len(curve) for name, curve in tensors.items() if name.startswith("curve.train.")}
+    lengths = {len(curve) for curve in curves["train"].values()}
     if lengths - {epochs} or (not lengths and epochs != 0):
         raise ValueError(f"epochs = {epochs}, but curves over {sorted(lengths)} epochs")
-    return epochs
+    return _Saved(
+        epochs, dict(metadata["settings"]), curves, unpack(left, metadata["parts"]), first
+    )
 
 
-def _curves(tensors: dict[str, Tensor], names: dict[str, list[str]]) -> Curves:
-    return {
-        part: {name: tensors[f"curve.{part}.{name}"].tolist() for name in names[part]}
-        for part in ("train", "heldout")
-    }
-
-
-def _moments(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, key = name.split(".", 1)
-        moments.setdefault(int(index), {})[key] = value
-    return moments
-
-
-def _same_loss(saved: float, now: float, scale: float) -> bool:
+def _same_number(saved: float, now: float, scale: float) -> bool:
     if math.isnan(saved) or math.isnan(now):
         return math.isnan(saved) and math.isnan(now)
     return math.isclose(saved, now, abs_tol=max(1e-9, _TOLERANCE * scale))
 
 
-def _described(model: nn.Module, settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "model": _describe_model(model),
-        **{k: _describe_data(v) if isinstance(v, tuple) else v for k, v in settings.items()},
-    }
-
-
-def _describe_model(model: nn.Module) -> str:
-    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
-    entries = [
-        (name, tuple(value.shape), str(value.dtype), name in frozen)
-        for name, value in model.state_dict().items()
-    ]
-    size = sum(weight.numel() for weight in model.parameters())
-    return f"{type(model).__name__} of {size:,} weights ({_digest(repr(entries).encode())})"
+def _describe(part: Stateful) -> str:
+    name = type(part).__name__
+    if isinstance(part, nn.Module):
+        frozen = {name for name, weight in part.named_parameters() if not weight.requires_grad}
+        entries = [
+            (name, tuple(value.shape), str(value.dtype), name in frozen)
+            for name, value in part.state_dict().items()
+        ]
+        size = sum(weight.numel() for weight in part.parameters())
+        return f"{name} of {size:,} weights ({_digest(repr(entries).encode())})"
+    if isinstance(part, torch.optim.Optimizer):
+        how = {"foreach", "fused", "capturable", "differentiable"}  # the same up to rounding
+        facts = [f"{k}={v}" for k, v in sorted(part.defaults.items()) if k not in how]
+        return f"{name}({', '.join(facts)})"
+    return name
 
 
 def _describe_data(tensors: tuple[Tensor, ...]) -> str:
@@ -230,11 +223,3 @@ def _digest(*parts: bytes | memoryview) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()[:8]
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
