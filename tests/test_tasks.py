@@ -6,24 +6,29 @@ that still have all their faults (`STUBS`).
 """
 
 import math
+import re
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
 import elbo_answers
+import mixture_answers
 import mnist_answers
 import numpy as np
 import pytest
+import reparameterization_answers
 import torch
 from check_helpers import judge
 
 from companion.checks import _registry
-from companion.checks._compare import as_tensor
+from companion.checks._compare import as_tensor, distance
+from companion.checks._display import plain
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
+from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo_answers, mnist_answers]
+ANSWERS = [elbo_answers, mixture_answers, mnist_answers, reparameterization_answers]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 
@@ -107,6 +112,8 @@ def test_every_option_of_a_quiz_has_a_feedback_of_its_own(chapter):
         assert len(feedbacks) == len({each.text for each in question.options})
         assert len(feedbacks) == len(question.options)
         assert all(text.count("$") % 2 == 0 for text in feedbacks | {question.text})
+        in_a_terminal = " ".join(map(plain, [*feedbacks, question.text]))
+        assert not re.search(r"[\\{}$]|cdot|mathrm|frac", in_a_terminal)
     assert len({question.key for question in quiz}) > 2  # not always in the same place
 
 
@@ -217,6 +224,33 @@ def test_a_lost_gradient_is_noticed(task):
 
 
 @of_functions
+def test_each_wrong_gradient_gets_its_own_hint(task):
+    table = task.gradient_slips(**first(task)) if task.gradient_slips else {}
+    by = task.gradients_by[0] if table else ""
+    flat = [(hint, each) for hint, wrong in table.items() for (each,) in wrongs(wrong)]
+    for hint, slope in flat:
+
+        def with_slope(slope=slope, **given):
+            if given[by].shape != first(task)[by].shape:
+                return task.reference(**given)
+            moved = (slope * (given[by] - given[by].detach())).reshape_as(slope)
+            return task.reference(**given).detach() + moved
+
+        assert judge(task.key, learners(task, with_slope)).message == hint
+    for (hint, value), (other, wrong) in combinations(flat, 2):
+        near = distance(value, wrong, 1e-5, task.gradient_atol) <= 2
+        assert hint == other or not near, (hint, other)
+
+
+@of_functions
+def test_other_right_functions_get_their_remark(task):
+    for other, remark in task.also_right.items():
+        assert judge(task.key, learners(task, other)).message == remark
+    for other in task.gradients_also:
+        assert judge(task.key, learners(task, other)).message == task.praise
+
+
+@of_functions
 def test_an_argument_must_not_change(task):
     place = next(
         (i for i, v in enumerate(first(task).values()) if isinstance(v, torch.Tensor)), None
@@ -268,6 +302,32 @@ def test_no_two_versions_give_the_same_numbers(task):
     table += slip_table(task, **first(task))
     for (faults, value), (others, wrong) in combinations(table, 2):
         assert faults == others or off(value, wrong, case) > 2, (faults, others)
+
+
+# --- samplers ------------------------------------------------------------------------------
+
+
+@of(SamplingTask)
+def test_each_slip_of_a_sampler_gets_its_own_hint(task):
+    assert judge(task.key, task.reference).message == task.praise
+    for hint, samplers in task.slips.items():
+        for sampler in samplers:
+            assert judge(task.key, sampler).message.startswith(hint), hint
+    for hint in [*task.otherwise.values(), *task.slips]:
+        assert hint.endswith((".", "?"))
+
+
+@of(SamplingTask)
+def test_what_is_no_sample_is_refused(task):
+    for stub in (..., None, lambda *values: ..., lambda *values: None):
+        assert judge(task.key, stub).status == "not attempted"
+    for words, change in (
+        ("NaN", lambda z: z * math.nan),
+        ("shape", lambda z: z[:, :1]),
+        ("must be", lambda z: "text"),
+    ):
+        verdict = judge(task.key, lambda *values, change=change: change(task.reference(*values)))
+        assert words in verdict.message
 
 
 # --- numbers -------------------------------------------------------------------------------
