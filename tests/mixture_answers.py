@@ -622,6 +622,7 @@ WRONG = {
          "with the logarithms of the responsibilities"),
         (m_of(lambda r: r.softmax(1)), "They are probabilities already"),
         (m_of(lambda r: r / r.sum(0)), "normalized the responsibilities over the codes"),
+        (m_of(lambda r: r.softmax(0)), "normalized the responsibilities over the codes"),
         (m_with(var=lambda z, r, m, w, o: spread(z, r, o) / r.sum(0)[:, None]), "the old means"),
         (m_with(var=lambda z, r, m, w, o: r.T @ z**2 / r.sum(0)[:, None] - o**2), "*new* mean"),
         (m_with(var=lambda z, r, m, w, o: spread(z, r, m) / len(z)), "variances are divided by N"),
