@@ -480,6 +480,7 @@ WRONG = {
             for dim in ((0, 2, 3), (0, 1, 2, 3))
         ),
         (lambda *a: variances_closed(*a)[::-1], "wrong order"),
+        (lambda x, o, f: variances_closed(x, o, 0.03), "With B = 3 and floor = 0.004"),
         (lambda *a: variances_closed(*a)[0], "Return 2 results"),
         (lambda *a: (variances_closed(*a)[0], ...), "still the placeholder"),
         (
