@@ -93,7 +93,9 @@ def test_a_projection_is_allowed_and_projecting_twice_changes_nothing(seed, eps,
     source = generator(seed)
     x = torch.rand(5, 2, 3, generator=source)
     far = x + 3 * torch.randn(5, 2, 3, generator=source)
+    before = far.clone()
     once = project(far, x, eps=eps, norm=norm)
+    assert torch.equal(far, before)  # what comes in is not overwritten
     length = (once - x).flatten(1).norm(dim=1, p={"linf": torch.inf, "l2": 2}[norm])
     assert length.max() <= eps + 1e-6
     assert 0 <= once.min() <= once.max() <= 1

@@ -97,7 +97,8 @@ def require_pixels(**images: Tensor) -> None:
 
 
 def _in_range(image: Tensor) -> bool:
-    return bool(((image >= -_ROUNDING) & (image <= 1 + _ROUNDING)).all())
+    low, high = torch.aminmax(image.detach())  # one pass; NaN lies in no range
+    return bool((low >= -_ROUNDING) & (high <= 1 + _ROUNDING))
 
 
 def require_radius(**numbers: Any) -> None:
@@ -220,7 +221,7 @@ def require_usable(gradient: Tensor) -> None:
         return
     if not bool(torch.isfinite(gradient.sum())):
         require_finite(**{"the gradient of the loss": gradient})
-    zero = int((gradient.flatten(1) == 0).all(1).sum())
+    zero = int((gradient.flatten(1).count_nonzero(1) == 0).sum())
     if zero > _MANY * len(gradient):
         _warn(
             f"The gradient of the loss is exactly zero for {zero} of {len(gradient)} examples: "

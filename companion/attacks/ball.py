@@ -49,7 +49,7 @@ def project(
     >>> project(torch.tensor([[0.9, 0.5]]), torch.tensor([[0.4, 0.45]]), eps=0.1)
     tensor([[0.5000, 0.5000]])
     """
-    return ball_around(x, eps, norm).project(x_adv)
+    return ball_around(x, eps, norm).project(x_adv.clone())
 
 
 @checked
@@ -92,7 +92,7 @@ class Ball(ABC):
 
     @abstractmethod
     def project(self, x_adv: Tensor) -> Tensor:
-        """Bring images back into the ball and their pixels into [0, 1]."""
+        """Bring images back into the ball and their pixels into [0, 1]; may overwrite x_adv."""
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class LinfBall(Ball):
 
     def project(self, x_adv: Tensor) -> Tensor:
         """Clamp each pixel to its interval."""
-        return x_adv.clamp(self.low, self.high)
+        return x_adv.clamp_(self.low, self.high)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Return the sign of each pixel's gradient."""
@@ -143,7 +143,7 @@ class L2Ball(Ball):
         """Shorten the change to eps if it is longer, then clamp the pixels."""
         change = x_adv - self.x
         length = _norm(change).clamp_min(torch.finfo(change.dtype).tiny)
-        return (self.x + change * (self.eps / length).clamp_max(1)).clamp(0, 1)
+        return (self.x + change * (self.eps / length).clamp_max(1)).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Return the gradient at length one; a gradient of zero stays zero."""

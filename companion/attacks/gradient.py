@@ -132,11 +132,12 @@ def pgd(
 def _ascend(
     objective: Objective, ball: Ball, start: Tensor, steps: int, step_size: float, momentum: float
 ) -> Tensor:
-    x_adv, velocity = start, torch.zeros_like(start)
+    x_adv = start
+    velocity: Tensor | float = 0.0
     for _ in range(steps):
         gradient = objective.gradient(x_adv)
         if momentum > 0:
-            gradient = velocity = momentum * velocity + _unit_l1(gradient)
+            gradient = velocity = _unit_l1(gradient) + momentum * velocity
         x_adv = ball.project(x_adv.add(ball.direction(gradient), alpha=step_size))
     return x_adv
 
