@@ -33,18 +33,28 @@ class Recipe(NamedTuple):
     epochs: int
     batch_size: int = 128
     learning_rate: float = 2e-3
+    warm_up: float = 0.03
+    shift: int = 2
+    decay: float = 0.995
     seed: int = 0
 
 
-_MLP: dict[str, Any] = {"network": "mlp", "hidden_dims": [128]}
+_MLP: dict[str, Any] = {"network": "mlp", "hidden_dims": [256, 128]}
 
 RECIPES = {
     "natural": Recipe({"network": "deep", "channels": 16}, {"loss": "standard"}, 0.3, 20),
+    # As the paper: no shift, no average. With a smaller rate, a shift or an average the training
+    # collapsed in our trials: clean 95 to 98 %, 0 to 36 % under PGD.
     "robust_fgsm": Recipe(
         {"network": "conv", "channels": 16},
         {"loss": "fgsm", "eps": 0.3, "step_size": 0.375},
         0.3,
-        20,
+        10,
+        batch_size=100,
+        learning_rate=5e-3,
+        warm_up=0.4,
+        shift=0,
+        decay=0.0,
     ),
     "robust_trades": Recipe(
         {"network": "deep", "channels": 48},
@@ -54,9 +64,13 @@ RECIPES = {
         batch_size=512,
         learning_rate=1e-3,
     ),
-    "natural_mlp": Recipe(_MLP, {"loss": "standard"}, 0.1, 20),
+    "natural_mlp": Recipe(_MLP, {"loss": "standard"}, 0.1, 15, shift=1),
     "robust_mlp": Recipe(
-        _MLP, {"loss": "trades", "eps": 0.15, "steps": 7, "beta": 2.0, "warm_up_epochs": 4}, 0.1, 30
+        _MLP,
+        {"loss": "trades", "eps": 0.1, "steps": 7, "beta": 2.0, "warm_up_epochs": 4},
+        0.1,
+        30,
+        shift=0,
     ),
 }
 
@@ -102,16 +116,16 @@ def train(recipe: Recipe, images: Tensor, labels: Tensor, run: Run) -> Classifie
         model: Classifier = pretrained.build(recipe.architecture)
     batches = -(-len(images) // recipe.batch_size)
     loss = _loss(model, batches, **recipe.defense)
-    average = WeightAverage(loss, decay=0.995)
+    average = WeightAverage(loss, decay=recipe.decay)
     fit(
-        Shifted(loss),
+        Shifted(loss, recipe.shift),
         (images, labels),
         loss=lambda scored: scored.loss,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
         optimizer=partial(torch.optim.AdamW, weight_decay=1e-4),
-        schedule=cosine(warm_up=0.03),
+        schedule=cosine(warm_up=recipe.warm_up),
         max_norm=5.0,
         average=average,
         seed=recipe.seed,
