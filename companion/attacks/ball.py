@@ -9,20 +9,19 @@ Axes: B batch, `event` the shape of one x, n = its number of pixels.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.attacks import PIXELS, Norm, Radius, require_pixel_units
+from companion._require.attacks import Images, Norm, Radius, require_pixel_units
 from companion._require.signature import checked
 
 
 @checked
 def project(
     x_adv: Float[Tensor, " B *event"],
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     *,
     eps: Radius,
     norm: Norm = "linf",
@@ -55,7 +54,7 @@ def project(
 
 @checked
 def random_start(
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     *,
     eps: Radius,
     norm: Norm = "linf",
