@@ -9,17 +9,16 @@ Axes: B batch, K classes, `event` the shape of one x.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion._require.attacks import PIXELS, Radius
+from companion._require.attacks import Images, Radius
 from companion._require.signature import Count, Module, Number, checked
 
-Images = Annotated[Float[Tensor, " B *event"], PIXELS]
 Labels = Int[Tensor, " B"]
 
 

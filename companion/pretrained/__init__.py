@@ -30,8 +30,8 @@ FOLDER = Path(__file__).parent
 def names() -> list[str]:
     """Return the names of the models, in alphabetical order.
 
-    >>> names()
-    ['vae', 'vae_2d', 'vae_mixture', 'vae_vamp']
+    >>> [name for name in names() if name.startswith("robust")]
+    ['robust_fgsm', 'robust_mlp', 'robust_trades']
     """
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 

@@ -4,6 +4,7 @@ All see MNIST's training images without the first 6,000, moved by up to two pixe
 keep an average of the weights.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -24,7 +25,9 @@ EVALUATION_SEED = 2026
 class Recipe(NamedTuple):
     """All that decides a classifier but the versions of the libraries and the kind of device.
 
-    `defense` names the loss and its arguments; `eps` is what the classifier is measured at.
+    `defense` names the loss and its arguments; `eps` is what the classifier is measured at;
+    `warm_up` is the rise of the learning rate, in fractions of the training; `shift` the largest
+    move of an image in pixels; `decay` that of the averaged weights; `half` computes in bfloat16.
     """
 
     architecture: dict[str, Any]
@@ -36,6 +39,7 @@ class Recipe(NamedTuple):
     warm_up: float = 0.03
     shift: int = 2
     decay: float = 0.995
+    half: bool = False
     seed: int = 0
 
 
@@ -63,6 +67,7 @@ RECIPES = {
         68,
         batch_size=512,
         learning_rate=1e-3,
+        half=True,
     ),
     "natural_mlp": Recipe(_MLP, {"loss": "standard"}, 0.1, 15, shift=1),
     "robust_mlp": Recipe(
@@ -102,6 +107,17 @@ class Shifted(nn.Module):
         return windows[torch.arange(len(x), device=x.device), :, down, right]
 
 
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """Return what the card of a model tells about its recipe."""
+    return {
+        "architecture": recipe.architecture,
+        "data": f"MNIST, training images 6,001 to 60,000, moved by up to {recipe.shift} pixels"
+        if recipe.shift
+        else "MNIST, training images 6,001 to 60,000",
+        **{k: v for k, v in recipe._asdict().items() if k not in ("architecture", "eps")},
+    }
+
+
 def train(recipe: Recipe, images: Tensor, labels: Tensor, run: Run) -> Classifier:
     """Train a classifier by its recipe, and return the average of its weights.
 
@@ -129,7 +145,7 @@ def train(recipe: Recipe, images: Tensor, labels: Tensor, run: Run) -> Classifie
         max_norm=5.0,
         average=average,
         seed=recipe.seed,
-        run=run,
+        run=replace(run, autocast=torch.bfloat16 if recipe.half else None),
     )
     return cast(Classifier, cast(nn.Module, average.model).model)
 
