@@ -56,12 +56,12 @@ book: expect setup  ## execute the chapters that changed, build the pages, check
 	@echo "The book is ready. Open $(abspath $(PAGE))"
 
 # Tests of the sources and of every notebook come first, in one parallel run. Then the book is
-# built and its pages are tested in a browser. The notebooks are executed twice on purpose: by
-# nbval as a reader opens them, and for the pages. Both runs use all cores, and the second is
-# cached, so that only the chapters that changed cost time.
+# built and its pages are tested in a browser. The notebooks are executed once: by nbval, as a
+# reader opens them. The plugin tools.keep_outputs hands their outputs to the build.
 test: setup lint  ## every test: code, notebooks, book, built pages
-	$(PARALLEL) $(BIN)/pytest -n $(JOBS) --dist loadscope -m "not pages" \
-	    --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 tests companion book
+	$(PARALLEL) $(RUN) -m pytest -p tools.keep_outputs -n $(JOBS) --dist loadscope -m "not pages" \
+	    --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 --nbval-kernel-startup-timeout 600 \
+	    tests companion book
 	$(MAKE) --no-print-directory book
 	$(MAKE) --no-print-directory check-pages
 

@@ -6,7 +6,7 @@ Axes: N examples, A attacks, K classes, `event` the shape of one x.
 import math
 from collections.abc import Callable, Mapping
 from statistics import NormalDist
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from companion._require import robustness as require
 from companion._require.attacks import (
-    PIXELS,
     Attackable,
+    Images,
     Norm,
     require_labels,
     warn_of_training_mode,
@@ -104,7 +104,7 @@ class RobustAccuracy(NamedTuple):
 @checked
 def robust_accuracy(
     model: Attackable,
-    x: Annotated[Float[Tensor, " N *event"], PIXELS],
+    x: Images,
     y: Any,
     attacks: Mapping[str, Callable[..., Tensor]],
     *,
@@ -132,12 +132,12 @@ def robust_accuracy(
     Returns:
         `RobustAccuracy(clean, attacks, worst, correct)`; `correct` tells which attack broke what.
 
-    Reference: Carlini et al. (2019), section 3.5 and appendix, for the worst case of each example.
+    Reference: Carlini et al. (2019), section 5.6, on the worst case of each example.
 
     >>> from companion.attacks import pgd
     >>> from functools import partial
     >>> attacks = {"pgd": partial(pgd, eps=0.3, random_start=False)}
-    >>> print(robust_accuracy(lambda x: x, torch.eye(2), torch.arange(2), attacks).worst.value)
+    >>> print(robust_accuracy(lambda x: 9 * x, torch.eye(2), torch.arange(2), attacks).worst.value)
     1.0
     """
     require.require_attacks(attacks)

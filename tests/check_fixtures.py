@@ -52,7 +52,6 @@ def in_a_new_process(code, **environment):
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
         check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
     )

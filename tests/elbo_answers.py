@@ -208,6 +208,9 @@ def shifted_by_row(row):
 FIXED_ROW = "not by the mean, the first or the last"
 HIDDEN = "A small number added, or a clamp, hides the infinity but not the error."
 
+# What the text begins with.
+STUBS = {"elbo.fix_the_loss": [loss_of_the_text]}
+
 RIGHT = {
     "elbo.kl_by_hand": [
         kl_by_integral(),

@@ -9,6 +9,7 @@ import inspect
 from pathlib import Path
 
 import bad_input
+import bad_input_attacks
 import bad_input_estimators
 import bad_input_export
 import bad_input_mixture
@@ -29,6 +30,7 @@ TABLES = (
     bad_input_estimators,
     bad_input_export,
     bad_input_plots,
+    bad_input_attacks,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 
@@ -69,6 +71,14 @@ def test_the_table_is_long_and_names_each_case_once():
 @pytest.mark.parametrize(
     "module",
     [
+        "companion.attacks.adaptive",
+        "companion.attacks.auto_pgd",
+        "companion.attacks.ball",
+        "companion.attacks.gradient",
+        "companion.attacks.losses",
+        "companion.attacks.mode",
+        "companion.attacks.sanity",
+        "companion.classifiers",
         "companion.em",
         "companion.estimators",
         "companion.page._export",
@@ -80,6 +90,7 @@ def test_the_table_is_long_and_names_each_case_once():
         "companion.networks",
         "companion.pretrained",
         "companion.priors",
+        "companion.robustness",
         "companion.page.report",
         "companion.vae",
         "companion.training.wrappers",
@@ -96,6 +107,8 @@ def test_every_public_name_stands_in_the_table(module):
     # What functions return, and what takes no arguments of its own.
     results = {"Elbo", "Estimate", "Posterior", "Likelihood", "Prior"}
     results |= {"Model", "WarmElbo", "EMFit", "KLDecomposition", "GradientSamples"}
+    results |= {"Proportion", "RobustAccuracy"}
+    results |= {"Ball", "LinfBall", "L2Ball", "ball_around", "column", "intervals"}  # for attacks
     without_arguments = {"use_style", "names", "file_hash"}
     assert {
         name for name in public - results - without_arguments if f"{name}(" not in table

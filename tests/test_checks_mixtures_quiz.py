@@ -178,14 +178,3 @@ def test_quiz_a_negative_estimate():
     assert estimates.mean().item() == pytest.approx(exact, abs=0.05)
     assert estimates.clamp(min=0).mean() > exact + 0.05
     assert right_option("$-0.3$").startswith("Keep it")
-
-
-def test_quiz_has_feedback_for_every_option():
-    assert len(QUIZ) >= 6
-    for each in QUIZ:
-        assert len(each.options) >= 3
-        feedbacks = {option.feedback for option in each.options}
-        assert len(feedbacks) == len(each.options)
-        assert len({option.text for option in each.options}) == len(each.options)
-        assert all(text.count("$") % 2 == 0 for text in feedbacks | {each.text})
-    assert len({each.key for each in QUIZ}) > 2  # the right one is not always in the same place

@@ -142,15 +142,3 @@ def test_where_the_two_curves_of_exercise_8_cross():
 
     assert difference(1.105) < 0 < difference(1.115)
     assert 2 * math.pi / 1.11 == pytest.approx(5.7, abs=0.05)
-
-
-def test_quiz_has_feedback_for_every_option():
-    assert 6 <= len(QUIZ) <= 8
-    for question in QUIZ:
-        assert len(question.options) >= 3
-        feedbacks = {option.feedback for option in question.options}
-        assert len(feedbacks) == len(question.options)
-        assert len({option.text for option in question.options}) == len(question.options)
-        assert all(text.count("$") % 2 == 0 for text in feedbacks | {question.text})
-    letters = {question.key for question in QUIZ}
-    assert len(letters) > 2  # the right one is not always in the same place

@@ -393,7 +393,7 @@ def test_the_leavings_of_a_killed_process_do_not_matter(root):
 @pytest.mark.usefixtures("mirror")
 def test_several_may_download_at_once(root, monkeypatch):
     """All of them fetch before any of them moves its files into place."""
-    fetch, ready = _downloads._fetch, threading.Barrier(4, timeout=60)
+    fetch, ready = _downloads._fetch, threading.Barrier(4, timeout=600)
 
     def fetch_and_wait(*args):
         path = fetch(*args)

@@ -1,6 +1,7 @@
 """The suite's own assertions reject every published bug."""
 
-import mutants_mixture  # noqa: F401 - enters its bugs into MUTANTS
+import mutants_attacks  # noqa: F401 - enters its bugs into MUTANTS
+import mutants_mixture  # noqa: F401
 import mutants_model  # noqa: F401
 import pytest
 from mutants import MUTANTS, Mutant

@@ -1,29 +1,41 @@
 """What every exercise that is data must fulfil: one file for all of them.
 
-A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), and wrong ones as a
-learner would write them, with a part of their hint (`WRONG`).
+A module of answers adds rows of its own: right answers in odd styles (`RIGHT`), wrong ones as a
+learner would write them, with a part of their hint (`WRONG`), and functions that the text gives and
+that still have all their faults (`STUBS`).
 """
 
 import math
+import re
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
 import attacks_answers
 import elbo_answers
+import mixture_answers
 import mnist_answers
 import numpy as np
 import pytest
+import reparameterization_answers
 import torch
 from check_helpers import judge
 
 from companion.checks import _registry
-from companion.checks._compare import as_tensor
+from companion.checks._compare import as_tensor, distance
+from companion.checks._display import plain
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._repair import RepairTask
+from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo_answers, mnist_answers, attacks_answers]
+ANSWERS = [
+    elbo_answers,
+    mixture_answers,
+    mnist_answers,
+    reparameterization_answers,
+    attacks_answers,
+]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 
@@ -53,6 +65,11 @@ def test_right_answers_in_other_styles_pass(key, row):
     assert verdict.status == "correct", str(verdict)
 
 
+@rows("STUBS")
+def test_what_the_text_begins_with_is_not_attempted(key, row):
+    assert judge(key, row).status == "not attempted"
+
+
 @rows("WRONG")
 def test_wrong_answers_get_their_hint(key, row):
     answer, *fragments = row
@@ -67,7 +84,7 @@ def test_every_exercise_has_right_answers_in_other_styles():
     chapters = {key.partition(".")[0] for key in known}
     kinds = (FunctionTask, NumberTask, NumbersTask)
     keys = {task.key for task in TASKS if isinstance(task, kinds)}
-    assert known == {key for key in keys if key.partition(".")[0] in chapters}
+    assert {key for key in keys if key.partition(".")[0] in chapters} <= known <= set(EXERCISES)
 
 
 def test_every_exercise_is_found_by_its_number():
@@ -102,6 +119,8 @@ def test_every_option_of_a_quiz_has_a_feedback_of_its_own(chapter):
         assert len(feedbacks) == len({each.text for each in question.options})
         assert len(feedbacks) == len(question.options)
         assert all(text.count("$") % 2 == 0 for text in feedbacks | {question.text})
+        in_a_terminal = " ".join(map(plain, [*feedbacks, question.text]))
+        assert not re.search(r"[\\{}$]|cdot|mathrm|frac", in_a_terminal)
     assert len({question.key for question in quiz}) > 2  # not always in the same place
 
 
@@ -212,6 +231,33 @@ def test_a_lost_gradient_is_noticed(task):
 
 
 @of_functions
+def test_each_wrong_gradient_gets_its_own_hint(task):
+    table = task.gradient_slips(**first(task)) if task.gradient_slips else {}
+    by = task.gradients_by[0] if table else ""
+    flat = [(hint, each) for hint, wrong in table.items() for (each,) in wrongs(wrong)]
+    for hint, slope in flat:
+
+        def with_slope(slope=slope, **given):
+            if given[by].shape != first(task)[by].shape:
+                return task.reference(**given)
+            moved = (slope * (given[by] - given[by].detach())).reshape_as(slope)
+            return task.reference(**given).detach() + moved
+
+        assert judge(task.key, learners(task, with_slope)).message == hint
+    for (hint, value), (other, wrong) in combinations(flat, 2):
+        near = distance(value, wrong, 1e-5, task.gradient_atol) <= 2
+        assert hint == other or not near, (hint, other)
+
+
+@of_functions
+def test_other_right_functions_get_their_remark(task):
+    for other, remark in task.also_right.items():
+        assert judge(task.key, learners(task, other)).message == remark
+    for other in task.gradients_also:
+        assert judge(task.key, learners(task, other)).message == task.praise
+
+
+@of_functions
 def test_an_argument_must_not_change(task):
     place = next(
         (i for i, v in enumerate(first(task).values()) if isinstance(v, torch.Tensor)), None
@@ -265,6 +311,32 @@ def test_no_two_versions_give_the_same_numbers(task):
         assert faults == others or off(value, wrong, case) > 2, (faults, others)
 
 
+# --- samplers ------------------------------------------------------------------------------
+
+
+@of(SamplingTask)
+def test_each_slip_of_a_sampler_gets_its_own_hint(task):
+    assert judge(task.key, task.reference).message == task.praise
+    for hint, samplers in task.slips.items():
+        for sampler in samplers:
+            assert judge(task.key, sampler).message.startswith(hint), hint
+    for hint in [*task.otherwise.values(), *task.slips]:
+        assert hint.endswith((".", "?"))
+
+
+@of(SamplingTask)
+def test_what_is_no_sample_is_refused(task):
+    for stub in (..., None, lambda *values: ..., lambda *values: None):
+        assert judge(task.key, stub).status == "not attempted"
+    for words, change in (
+        ("NaN", lambda z: z * math.nan),
+        ("shape", lambda z: z[:, :1]),
+        ("must be", lambda z: "text"),
+    ):
+        verdict = judge(task.key, lambda *values, change=change: change(task.reference(*values)))
+        assert words in verdict.message
+
+
 # --- numbers -------------------------------------------------------------------------------
 
 
@@ -310,6 +382,9 @@ def test_each_wrong_number_is_named_by_its_letter(task):
             message = judge(task.key, {**task.values, letter: value}).message
             assert message.startswith(f"{count}\n\n- ({letter}) "), message
             assert hint in message, message
+        value, hint = wrong[0]
+        beside = {**task.values, letter: value * (1 + 3 * task.within)}
+        assert hint not in judge(task.key, beside).message
         if task.close:
             near = {**task.values, letter: task.values[letter] * (1 + 0.7 * task.close)}
             assert "close; give three digits" in judge(task.key, near).message

@@ -1,9 +1,11 @@
 """Execute the chapters in parallel, into the cache from which Sphinx takes their outputs.
 
+What `make test` has executed is there already (tools/keep_outputs.py).
+
 jupyter-cache recognizes a chapter by its code alone. So this tool empties the cache when
 anything else that shapes the outputs has changed: the companion package, the installed
 versions, the profile, or this file. It also measures each chapter. One that is over its budget is
-kept and named; only where CI=true is it an error.
+kept and named; only where CI=true, and more than the scatter over it, is it an error.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from tools.progress import Progress
 from tools.reference import Meter, kernel_manager
 
 BUDGET = 90.0  # reference seconds, see tools/reference.py
+SCATTER = 1.3  # how much more one measurement may say, on a machine with other work
 CELL_TIMEOUT_SECONDS = 3600  # ends an endless loop, not a cell on a slow machine
 
 
@@ -77,6 +80,16 @@ def is_cached(cache: JupyterCacheAbstract, notebook: NotebookNode) -> bool:
     return True
 
 
+def store(cache: JupyterCacheAbstract, notebook: NotebookNode, timing: Timing) -> None:
+    """Put an executed chapter into the cache."""
+    data = {
+        "execution_seconds": timing.seconds,
+        "reference_seconds": timing.reference_seconds,
+    }
+    bundle = CacheBundleIn(notebook, str(timing.chapter), data=data)
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def run(
     chapter: Path, notebook: NotebookNode, meter: Meter, progress: Progress
 ) -> tuple[ExecutionResult, Timing]:
@@ -119,9 +132,7 @@ def keep(
     progress.say(
         f"executed   {chapter.name} in {seconds:.1f} s ({reference:.0f} reference seconds)"
     )
-    data = {"execution_seconds": seconds, "reference_seconds": reference}
-    bundle = CacheBundleIn(result.nb, str(chapter), data=data)
-    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    store(cache, result.nb, timing)
     return None
 
 
@@ -210,7 +221,8 @@ def main() -> None:
     (ROOT / "_build" / "timings.md").write_text(timings_page(rows, ROOT), encoding="utf-8")
     late = over_budget(rows)
     print("".join(f"{line}\n" for line in late), end="")
-    sys.exit(bool(late) and os.environ.get("CI") == "true")
+    far = late and max(row.reference_seconds for row in rows) > SCATTER * BUDGET
+    sys.exit(bool(far) and os.environ.get("CI") == "true")
 
 
 if __name__ == "__main__":

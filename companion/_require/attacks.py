@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion._require.arguments import (
@@ -23,7 +24,7 @@ from companion._require.arguments import (
     require_same_device,
     require_same_dtype,
 )
-from companion._require.signature import Rule, one_of
+from companion._require.signature import EXAMPLES, Rule, one_of
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _ROUNDING = 1e-6  # how far a pixel may lie outside [0, 1]: float32 arithmetic leaves so much
@@ -76,8 +77,8 @@ def warn_of_training_mode(model: Any) -> None:
     training = [type(part).__name__ for part in module.modules() if part.training]
     if training:
         _warn(
-            f"The model is in training mode ({training[-1]}, {len(training)} modules in all): "
-            f"dropout and batch norm then answer differently, and batch norm changes its "
+            f"{len(training)} of the model's modules are in training mode, a {training[-1]} among "
+            f"them: dropout and batch norm then answer differently, and batch norm changes its "
             f"statistics. Call model.eval() first, or attack inside `with evaluating(model):`."
         )
 
@@ -96,7 +97,8 @@ def require_pixels(**images: Tensor) -> None:
 
 
 def _in_range(image: Tensor) -> bool:
-    return bool(((image >= -_ROUNDING) & (image <= 1 + _ROUNDING)).all())
+    low, high = torch.aminmax(image.detach())  # one pass; NaN lies in no range
+    return bool((low >= -_ROUNDING) & (high <= 1 + _ROUNDING))
 
 
 def require_radius(**numbers: Any) -> None:
@@ -144,7 +146,7 @@ def require_restarts(restarts: int, random_start: bool) -> None:
 def require_labels(logits: Tensor, y: Any) -> None:
     """Raise unless y holds one class for each row of logits."""
     if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
-        found = f"its dtype is {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        found = f"of {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
         raise TypeError(
             f"`y` must be a tensor of classes, whole numbers, but it is {found}. Pass "
             f"torch.as_tensor(y).long(), or another `loss` if y are no classes."
@@ -207,9 +209,9 @@ def require_path(reaches: bool) -> None:
     """Raise ValueError unless the loss depends on x in a way that autograd can see."""
     if not reaches:
         raise ValueError(
-            "No gradient of the loss reaches x. Look for torch.no_grad(), .detach(), .round(), "
-            ".argmax() or numpy inside the model. Give such a part another backward pass: "
-            "companion.attacks.bpda(part)."
+            "No gradient of the loss reaches x. Look for torch.no_grad(), .detach(), .argmax() or "
+            "numpy inside the model, and for torch.inference_mode() around the attack. Give a part "
+            "of the model another backward pass: companion.attacks.bpda(part)."
         )
 
 
@@ -219,7 +221,7 @@ def require_usable(gradient: Tensor) -> None:
         return
     if not bool(torch.isfinite(gradient.sum())):
         require_finite(**{"the gradient of the loss": gradient})
-    zero = int((gradient.flatten(1) == 0).all(1).sum())
+    zero = int((gradient.flatten(1).count_nonzero(1) == 0).sum())
     if zero > _MANY * len(gradient):
         _warn(
             f"The gradient of the loss is exactly zero for {zero} of {len(gradient)} examples: "
@@ -240,7 +242,7 @@ def require_finite_result(x_adv: Tensor) -> None:
 
 
 Attackable = Annotated[Callable[..., Any], Rule("a module or a function of x", require_attackable)]
-PIXELS = Rule("in [0, 1]", require_pixels)
+Images = Annotated[Float[Tensor, " B *event"], EXAMPLES, Rule("in [0, 1]", require_pixels)]
 LOGITS = Rule("logits, not probabilities", warn_of_probabilities)
 Radius = Annotated[float, Rule("at least 0", require_radius)]
 StepSize = Annotated[float | None, Rule("above 0", require_step_size)]

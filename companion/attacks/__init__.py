@@ -2,7 +2,7 @@
 
 An attack is a function `f(model, x, y, *, eps, ...) -> x_adv`. The model is a module or any
 function of x; `y` is what the loss compares the model's output with, and the loss is an argument.
-So a classifier, a VAE, a purifier or a whole pipeline can be attacked:
+So a classifier, a VAE, a purifier or a whole pipeline can be attacked::
 
     pgd(classifier, x, labels, eps=0.1)
     pgd(lambda x: classifier(vae.reconstruct(x)), x, labels, eps=0.1)

@@ -39,7 +39,7 @@ def expectation_over_transformation(
     Returns:
         A module that gives what the model gives, each tensor with an axis S in front.
 
-    Reference: Athalye et al. (2018), section 2.2; Athalye, Carlini and Wagner (2018), section 4.2.
+    Reference: Athalye, Carlini and Wagner (2018), section 4.2.
 
     >>> noisy = lambda x: x + 0.1 * torch.randn(x.shape)
     >>> eot = expectation_over_transformation(nn.Linear(4, 3), 20, transform=noisy)
@@ -82,16 +82,22 @@ def bpda(forward: Attackable, backward: Callable[[Tensor], Any] | None = None) -
     return _Substitute(forward, backward)
 
 
-def _modules_of(*parts: Callable | None) -> nn.ModuleList:
-    """Return the modules behind parts, which may be methods, so that devices and modes follow."""
-    return nn.ModuleList(module for part in parts if (module := module_of(part)) is not None)
+class _Wrapper(nn.Module):
+    """Holds parts, which may be methods or functions, and the modules behind them."""
 
-
-class _Expectation(nn.Module):
-    def __init__(self, model: Callable, n_samples: int, transform: Callable | None) -> None:
+    def __init__(self, *parts: Callable | None) -> None:
         super().__init__()
-        self.owners = _modules_of(model, transform)
-        self.parts, self.n_samples = (model, transform), n_samples
+        self.parts: tuple[Any, ...] = parts
+        found = (module_of(part) for part in parts if part is not None)
+        self.owners = nn.ModuleList(module for module in found if module is not None)
+        # A new module would be in training mode, and an attack would warn of that.
+        self.training = self.owners.training = any(owner.training for owner in self.owners)
+
+
+class _Expectation(_Wrapper):
+    def __init__(self, model: Callable, n_samples: int, transform: Callable | None) -> None:
+        super().__init__(model, transform)
+        self.n_samples = n_samples
 
     def forward(self, x: Tensor) -> Any:
         model, transform = self.parts
@@ -108,12 +114,7 @@ def _stack(outputs: list[Any]) -> Any:
     return type(first)(*fields) if hasattr(first, "_fields") else tuple(fields)
 
 
-class _Substitute(nn.Module):
-    def __init__(self, forward: Callable, backward: Callable | None) -> None:
-        super().__init__()
-        self.owners = _modules_of(forward, backward)
-        self.parts = (forward, backward)
-
+class _Substitute(_Wrapper):
     def forward(self, x: Tensor) -> Tensor:
         return _Replace.apply(x, *self.parts)
 

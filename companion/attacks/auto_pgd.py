@@ -4,13 +4,13 @@ Axes: B batch, `event` the shape of one x.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.attacks import PIXELS, Attackable, Loss, Norm, Radius
+from companion._require.attacks import Attackable, Images, Loss, Norm, Radius
 from companion._require.signature import Count, checked
 from companion.attacks._objective import Objective, Point, worst_of_starts
 from companion.attacks.ball import Ball, ball_around, column
@@ -23,7 +23,7 @@ _RISES = 0.75  # the share of steps of an interval that must raise the loss
 @checked
 def auto_pgd(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,

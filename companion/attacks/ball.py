@@ -9,20 +9,19 @@ Axes: B batch, `event` the shape of one x, n = its number of pixels.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.attacks import PIXELS, Norm, Radius, require_pixel_units
+from companion._require.attacks import Images, Norm, Radius, require_pixel_units
 from companion._require.signature import checked
 
 
 @checked
 def project(
     x_adv: Float[Tensor, " B *event"],
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     *,
     eps: Radius,
     norm: Norm = "linf",
@@ -50,12 +49,12 @@ def project(
     >>> project(torch.tensor([[0.9, 0.5]]), torch.tensor([[0.4, 0.45]]), eps=0.1)
     tensor([[0.5000, 0.5000]])
     """
-    return ball_around(x, eps, norm).project(x_adv)
+    return ball_around(x, eps, norm).project(x_adv.clone())
 
 
 @checked
 def random_start(
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     *,
     eps: Radius,
     norm: Norm = "linf",
@@ -93,7 +92,7 @@ class Ball(ABC):
 
     @abstractmethod
     def project(self, x_adv: Tensor) -> Tensor:
-        """Bring images back into the ball and their pixels into [0, 1]."""
+        """Bring images back into the ball and their pixels into [0, 1]; may overwrite x_adv."""
 
     @abstractmethod
     def direction(self, gradient: Tensor) -> Tensor:
@@ -121,7 +120,7 @@ class LinfBall(Ball):
 
     def project(self, x_adv: Tensor) -> Tensor:
         """Clamp each pixel to its interval."""
-        return x_adv.clamp(self.low, self.high)
+        return x_adv.clamp_(self.low, self.high)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Return the sign of each pixel's gradient."""
@@ -144,7 +143,7 @@ class L2Ball(Ball):
         """Shorten the change to eps if it is longer, then clamp the pixels."""
         change = x_adv - self.x
         length = _norm(change).clamp_min(torch.finfo(change.dtype).tiny)
-        return (self.x + change * (self.eps / length).clamp_max(1)).clamp(0, 1)
+        return (self.x + change * (self.eps / length).clamp_max(1)).clamp_(0, 1)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Return the gradient at length one; a gradient of zero stays zero."""

@@ -6,14 +6,14 @@ Both are steepest ascent on the loss within the ball of allowed images. They giv
 Axes: B batch, `event` the shape of one x.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from companion._require import attacks as require
-from companion._require.attacks import PIXELS, Attackable, Loss, Norm, Radius, StepSize
+from companion._require.attacks import Attackable, Images, Loss, Norm, Radius, StepSize
 from companion._require.signature import Count, checked
 from companion.attacks._objective import Objective, worst_of_starts
 from companion.attacks.ball import Ball, ball_around, column
@@ -23,7 +23,7 @@ from companion.attacks.losses import cross_entropy
 @checked
 def fgsm(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,
@@ -67,7 +67,7 @@ def fgsm(
 @checked
 def pgd(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,
@@ -87,7 +87,7 @@ def pgd(
         d(g) = \operatorname{sign}(g) \text{ in linf}, \quad g / \|g\|_2 \text{ in l2}
 
     where Pi is `project`, and g the gradient of the loss at x^t; with momentum mu it is
-    g^t = mu g^(t-1) + gradient / |gradient|_1, for each example apart.
+    g^t = mu g^(t-1) + gradient / (l1 norm of the gradient), for each example apart.
 
     Args:
         model: what is attacked, a module in evaluation mode or a function of x.
@@ -132,12 +132,13 @@ def pgd(
 def _ascend(
     objective: Objective, ball: Ball, start: Tensor, steps: int, step_size: float, momentum: float
 ) -> Tensor:
-    x_adv, velocity = start, torch.zeros_like(start)
+    x_adv = start
+    velocity: Tensor | float = 0.0
     for _ in range(steps):
         gradient = objective.gradient(x_adv)
         if momentum > 0:
-            gradient = velocity = momentum * velocity + _unit_l1(gradient)
-        x_adv = ball.project(x_adv + step_size * ball.direction(gradient))
+            gradient = velocity = _unit_l1(gradient) + momentum * velocity
+        x_adv = ball.project(x_adv.add(ball.direction(gradient), alpha=step_size))
     return x_adv
 
 

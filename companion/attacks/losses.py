@@ -37,13 +37,14 @@ def cross_entropy(
     Returns:
         Shape (B,) or (S, B).
 
-    Reference: Goodfellow, Shlens and Szegedy (2015), section 4, call it J.
+    Reference: Goodfellow, Shlens and Szegedy (2015), section 4, where the loss is called J.
 
     >>> cross_entropy(torch.zeros(1, 10), torch.tensor([3]))
     tensor([2.3026])
     """
     require_labels(logits, y)
-    return -_of_class(logits.log_softmax(-1), y)
+    classes = y.long().expand(logits.shape[:-1])
+    return F.cross_entropy(logits.movedim(-1, 1), classes, reduction="none")  # one fused pass
 
 
 @checked
@@ -59,7 +60,7 @@ def margin(logits: Annotated[Float[Tensor, "*S B K"], LOGITS], y: Any) -> Float[
     Returns:
         Shape (B,) or (S, B).
 
-    Reference: Carlini and Wagner (2017), section V.A, the objective f_6 without its floor.
+    Reference: Carlini and Wagner (2017), section V.A, objective f_6, without its floor at zero.
 
     >>> margin(torch.tensor([[2.0, 5.0, 1.0]]), torch.tensor([1]))
     tensor([-3.])
@@ -85,7 +86,7 @@ def dlr(logits: Annotated[Float[Tensor, "*S B K"], LOGITS], y: Any) -> Float[Ten
     Returns:
         Shape (B,) or (S, B).
 
-    Reference: Croce and Hein (2020), equation (6).
+    Reference: Croce and Hein (2020), section 4.
 
     >>> dlr(torch.tensor([[2.0, 5.0, 1.0]]), torch.tensor([1]))
     tensor([-0.7500])

@@ -7,13 +7,13 @@ Axes: B batch, `event` the shape of one x.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from companion._require.attacks import PIXELS, Attackable, Loss, Norm, Radius
+from companion._require.attacks import Attackable, Images, Loss, Norm, Radius
 from companion._require.signature import Count, checked
 from companion.attacks._objective import Objective, worst
 from companion.attacks.ball import Ball, ball_around
@@ -23,7 +23,7 @@ from companion.attacks.losses import cross_entropy
 @checked
 def random_noise(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,
@@ -52,7 +52,7 @@ def random_noise(
     Returns:
         Images, shape (B, *event), without gradient.
 
-    Reference: Carlini et al. (2019), section 4.2, on brute force as a sanity check.
+    Reference: Carlini et al. (2019), section 4.11, on random search as a test of other attacks.
 
     >>> model = torch.nn.Linear(2, 2).eval()
     >>> x_adv = random_noise(model, torch.full((1, 2), 0.5), torch.tensor([0]), eps=0.25)
@@ -66,7 +66,7 @@ def random_noise(
 @checked
 def random_corners(
     model: Attackable,
-    x: Annotated[Float[Tensor, " B *event"], PIXELS],
+    x: Images,
     y: Any,
     *,
     eps: Radius,

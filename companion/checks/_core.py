@@ -152,9 +152,9 @@ def _judge(exercise: Exercise, answer: tuple[object, ...]) -> tuple[Status, str]
         if value is None:
             remedy = f"Your answer is `None`. {remedy[:-1]} (or does your line only print?)."
         return "not attempted", remedy
-    outcome = _sandbox.run(lambda: _explained(exercise.judge, value))
+    outcome = _sandbox.run(lambda: _explained(exercise.judge, value), exercise.seconds)
     if outcome.timed_out:
-        return "not finished", _too_slow(outcome)
+        return "not finished", _too_slow(outcome, exercise.seconds)
     if outcome.error is not None or not isinstance(outcome.value, tuple):
         return "not yet", "The check could not make sense of this answer."
     return outcome.value
@@ -173,10 +173,11 @@ def _explained(judge: Callable[..., object], value: object) -> tuple[Status, str
     return "correct", str(remark or "Well done.")
 
 
-def _too_slow(outcome: _sandbox.Outcome) -> str:
+def _too_slow(outcome: _sandbox.Outcome, seconds: float | None = None) -> str:
+    computing, waiting = _sandbox.limits(seconds)
     message = (
-        f"Your code did not finish within {_sandbox.LIMIT_SECONDS:g} seconds of computing, or "
-        f"{_sandbox.LONGEST_WAIT_SECONDS:g} of waiting, so it was not judged: it may be right. Is "
+        f"Your code did not finish within {computing:g} seconds of computing, or "
+        f"{waiting:g} of waiting, so it was not judged: it may be right. Is "
         "there a loop that never ends? If it is only slow, let torch work on whole tensors."
     )
     if outcome.where:

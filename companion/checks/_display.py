@@ -92,18 +92,22 @@ def plain(text: str) -> str:
 
     >>> plain(r"$\mathrm{KL}(q \,\|\, p)$ with $\sigma > 1$")
     'KL(q ‖ p) with σ > 1'
+    >>> plain(r"$e^{\log\sigma^2 / 2}$ and $E_{q_\phi}$")
+    'e^(log σ² / 2) and E_q_φ'
     """
     return re.sub(r"\$([^$]+)\$", lambda found: _plain_math(found[1]), text)
 
 
 def _plain_math(math: str) -> str:
     math = re.sub(r"\\hat (\w+)", r"\1-hat", math)
+    math = re.sub(r"\\(log|exp)(?=\\)", r"\\\1 ", math)
     math = re.sub(r"\\(?:mathrm|mathbf|text|operatorname)\{([^}]*)\}", r"\1", math)
     for command, name in _NAMES.items():
         end = r"(?![a-zA-Z])" if command[-1].isalnum() else ""
         math = re.sub(re.escape(command) + end, name, math)
     math = re.sub(r"\\([a-zA-Z]+)", r"\1", math)  # \log and its like keep their name
-    return re.sub(r" +", " ", math)
+    math = re.sub(r"\^\{([^{}]*)\}", r"^(\1)", math)
+    return re.sub(r" +", " ", re.sub(r"\^2(?!\d)", "²", re.sub(r"[{}]", "", math)))
 
 
 def block_html(text: str) -> str:

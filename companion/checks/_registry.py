@@ -32,6 +32,7 @@ class Exercise:
         number: Its number in the book, "1.2".
         answer: What its stub calls the answer.
         task: The exercise as data, if it is written so (`companion.checks._tasks`).
+        seconds: How long it may compute; None is the usual limit.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Exercise:
     number: str = ""
     answer: str = "answer"
     task: Any = None
+    seconds: float | None = None
 
 
 _exercises: dict[str, Exercise] = {}

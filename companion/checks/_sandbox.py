@@ -57,8 +57,17 @@ def preserved_state() -> Iterator[None]:
         random.setstate(python_state)
 
 
-def run(work: Callable[[], object]) -> Outcome:
-    """Run `work` in a thread of its own, for at most `LIMIT_SECONDS` of its computing time.
+def limits(seconds: float | None = None) -> tuple[float, float]:
+    """Return how long code may compute, and how long it may take on the wall."""
+    if seconds is None:
+        return LIMIT_SECONDS, LONGEST_WAIT_SECONDS
+    return seconds, LONGEST_WAIT_SECONDS * seconds / LIMIT_SECONDS
+
+
+def run(work: Callable[[], object], seconds: float | None = None) -> Outcome:
+    """Run `work` in a thread of its own, for at most `seconds` of its computing time.
+
+    None is `LIMIT_SECONDS`, the usual limit.
 
     A thread works on every system and inside any thread; signals do not. It also keeps
     torch's grad mode, which belongs to a thread, as it was. Python code that runs too long
@@ -79,7 +88,7 @@ def run(work: Callable[[], object]) -> Outcome:
     with preserved_state():
         thread.start()
         try:
-            _wait(thread, clock)
+            _wait(thread, clock, *limits(seconds))
         except BaseException:  # the reader pressed "interrupt"
             _stop(thread)
             raise
@@ -112,18 +121,18 @@ class _Clock:
         return min(time.monotonic() - wall, time.process_time() - process)
 
 
-def _wait(thread: threading.Thread, clock: _Clock) -> None:
+def _wait(thread: threading.Thread, clock: _Clock, limit: float, longest: float) -> None:
     """Wait until the thread ends, or has computed for the limit without importing anything.
 
     The first use of some parts of torch imports hundreds of modules. That is no fault of the
     learner, and a thread that is stopped in mid-import leaves broken modules behind.
     """
-    end = time.monotonic() + LONGEST_WAIT_SECONDS
+    end = time.monotonic() + longest
     loaded, begin = len(sys.modules), 0.0
     while thread.is_alive() and time.monotonic() < end:
         if loaded != len(sys.modules):
             loaded, begin = len(sys.modules), clock.seconds()
-        if clock.seconds() - begin > LIMIT_SECONDS:
+        if clock.seconds() - begin > limit:
             return
         thread.join(_POLL_SECONDS)
 

@@ -30,7 +30,15 @@ import torch
 from torch import Tensor
 
 from companion.checks._call import DETACHED, call, gradients, is_blank
-from companion.checks._compare import as_tensor, compare, distance, nearest, number, require_no_nan
+from companion.checks._compare import (
+    Hints,
+    as_tensor,
+    compare,
+    distance,
+    nearest,
+    number,
+    require_no_nan,
+)
 from companion.checks._registry import Exercise, NotYet, register
 
 Parts = tuple[Tensor, ...]
@@ -53,7 +61,7 @@ class Case:
         remark: what to add where no slip fits.
         near: what to add then if the result is less than 2 percent off.
         not_finite: what to say if the result is not finite, where the right one is.
-        far_off: what to say if it is off by more than 100.
+        far_off: what to say if it is off by more than `beyond`.
         slips: what else may come out here alone.
     """
 
@@ -69,13 +77,14 @@ class Case:
         near: str = "",
         not_finite: str = "",
         far_off: str = "",
+        beyond: float = 100.0,
         slips: Slips | None = None,
     ) -> None:
         self.setting = setting
         self.expected = expected
         self.rtol, self.atol = rtol, atol
         self.remark, self.near = remark, near
-        self.not_finite, self.far_off = not_finite, far_off
+        self.not_finite, self.far_off, self.beyond = not_finite, far_off, beyond
         self.slips = slips or {}
         self.arguments = dict(arguments)
 
@@ -102,12 +111,16 @@ class FunctionTask:
         reference: the right function; it is called in float64, by name.
         slips: what the known misconceptions make of the first case; called like the reference.
         cases: where the answer is tried, the general one first.
+        also_right: other right functions, which give other values, each with a remark of its own.
         parts: the names of the results, "The mean" and "The variance", if there are several.
         each_row: the arguments are columns, and the answer gets one row of numbers at a time.
         read: makes a tensor of what the answer returns (or a tuple of them, of several parts).
         gradients_by: names of arguments by which its gradient is compared, in the first case.
         gradient_remark: what to add where a gradient differs.
         gradient_atol: absolute tolerance of gradients.
+        gradient_slips: what the known misconceptions make of the first gradient of those, where the
+            values are right; called like the reference.
+        gradients_also: functions whose gradients are right as well.
         further: further judges, each called with the answer; they leave through `NotYet`.
         difference: what to say if no slip fits; called with the case, the result and the right one.
         random: what to say if the answer draws random numbers.
@@ -130,6 +143,9 @@ class FunctionTask:
         gradients_by: Sequence[str] = (),
         gradient_remark: str = DETACHED,
         gradient_atol: float = 1e-4,
+        gradient_slips: Callable[..., Hints] | None = None,
+        gradients_also: Sequence[Callable[..., Tensor]] = (),
+        also_right: Mapping[Callable[..., Any], str] | None = None,
         further: Sequence[Callable[[Any], None]] = (),
         difference: Callable[[Case, Tensor, Tensor], str] | None = None,
         random: str = RANDOM,
@@ -143,18 +159,29 @@ class FunctionTask:
         )
         self.gradients_by, self.gradient_remark = list(gradients_by), gradient_remark
         self.gradient_atol, self.further = gradient_atol, list(further)
+        self.gradient_slips, self.gradients_also = gradient_slips, list(gradients_also)
+        self.also_right = dict(also_right or {})
         self.difference, self.random, self.praise = difference, random, praise
         register(Exercise(key, f"{number} {title}", self.judge, number, answer, self))
 
     def judge(self, answer: object, reference: Callable[..., Any] | None = None) -> str:
         """Return the closing remark for a right answer; raise NotYet for another."""
-        reference = reference or self.reference
+        reference = reference or self._meant(answer)
         for case in self.cases:
             self.judge_case(answer, case, reference)
         self.judge_further(answer)
         if self.gradients_by:
             self._judge_gradients(answer, self.cases[0], reference)
-        return self.praise
+        return self.also_right.get(reference, self.praise)
+
+    def _meant(self, answer: object) -> Callable[..., Any]:
+        """Return the right function that the answer equals in the first case, or the reference."""
+        case = self.cases[0]
+        result = self.ask(answer, case) if self.also_right else ()
+        for other in self.also_right:
+            if off(result, self.expected(case, other), case) <= 1:
+                return other
+        return self.reference
 
     @cached_property
     def _slips_of_first(self) -> Slips:
@@ -206,8 +233,8 @@ class FunctionTask:
 
     def _require_no_draws(self, answer: object, case: Case, first: Parts) -> None:
         """Raise NotYet if the answer uses random numbers, also with a seed of its own."""
-        torch.manual_seed(20)  # the caller's state is put back afterwards
-        before = torch.get_rng_state()
+        before = torch.Generator().manual_seed(20).get_state()
+        torch.set_rng_state(before)  # the caller's is put back afterwards
         again = self.ask(answer, case)
         same = all(map(torch.equal, first, again))
         if not same or not torch.equal(before, torch.get_rng_state()):
@@ -242,16 +269,21 @@ class FunctionTask:
             given = fixed | dict(zip(moved, values, strict=True))
             return answer(*(given[name] for name in case.arguments))
 
-        def of_reference(*values: Tensor) -> Tensor:
-            given = case.double() | dict(zip(moved, values, strict=True))
-            return (reference or self.reference)(**given)
+        def right(function: Callable[..., Any]) -> dict[str, Tensor]:
+            def of_reference(*values: Tensor) -> Tensor:
+                return function(**case.double() | dict(zip(moved, values, strict=True)))
 
-        found = gradients(of_answer, **moved)
-        wanted = gradients(of_reference, **{n: v.double() for n, v in moved.items()})
-        for name in moved:
+            return gradients(of_reference, **{n: v.double() for n, v in moved.items()})
+
+        found, atol = gradients(of_answer, **moved), self.gradient_atol
+        for other in map(right, self.gradients_also):
+            if all(distance(found[n], other[n], 1e-5, atol) <= 1 for n in moved):
+                return
+        slips = self.gradient_slips(**case.double()) if self.gradient_slips else {}
+        for name, wanted in right(reference or self.reference).items():
             what = f"The gradient with respect to `{name}`"
-            remark, atol = self.gradient_remark, self.gradient_atol
-            compare(found[name], wanted[name], what=what, remark=remark, atol=atol)
+            compare(found[name], wanted, slips, what=what, remark=self.gradient_remark, atol=atol)
+            slips = {}
 
 
 def as_parts(value: Any) -> Any:
@@ -302,5 +334,5 @@ def _require_moderate(result: Parts, expected: Parts, case: Case) -> None:
             continue  # the comparison says so
         if case.not_finite and not torch.isfinite(part).all():
             raise NotYet(case.not_finite)
-        if case.far_off and (part - right).abs().max() > 100:
+        if case.far_off and (part - right).abs().max() > case.beyond:
             raise NotYet(case.far_off)

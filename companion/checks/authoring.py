@@ -32,6 +32,7 @@ from companion.checks._compare import (
 from companion.checks._numbers import NumbersTask, NumberTask
 from companion.checks._registry import NotAttempted, NotYet, exercise
 from companion.checks._repair import RepairTask
+from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import Case, FunctionTask, Slips, several, single
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "NumberTask",
     "NumbersTask",
     "RepairTask",
+    "SamplingTask",
     "Slips",
     "as_tensor",
     "call",

@@ -1,9 +1,10 @@
 """Figures in one style. Drawing functions take and return `Axes`.
 
-Text and axes are mid-gray and the background is transparent, so that a figure can be read on a
-light and on a dark page. One method keeps one color, one of `COLORS`, in every chapter.
+The background is transparent. Colors are made for a light page; the book replaces them in a copy
+for its dark theme. One method keeps one color, one of `COLORS`, in every chapter.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -24,8 +26,10 @@ from companion._require.arguments import (
     require_tensor,
 )
 from companion._require.labels import require_labels_of_points
-from companion.page._style import CLASS_COLORS, COLORS, STYLE
-from companion.page._style import GRAY as GRAY  # for the chapters
+from companion.page import _panels
+from companion.page._style import CLASS_COLORS, CLASS_COLORS_ON_BLACK, COLORS, PAPER, STYLE
+from companion.page._style import FAINT as FAINT  # for the chapters
+from companion.page._style import GRAY as GRAY
 from companion.page.shell import running_shell
 
 
@@ -40,10 +44,15 @@ def use_style() -> None:
     True
     """
     mpl.rcParams.update(STYLE)
-    if running_shell() is not None:
+    if "google.colab" in sys.modules:  # its dark theme would leave our colors on black
+        mpl.rcParams.update({"figure.facecolor": "white", "savefig.transparent": False})
+        mpl.rcParams["savefig.facecolor"] = "white"
+    shell = running_shell()
+    if shell is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats  # IPython brings it
 
         set_matplotlib_formats("svg")
+        shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, _panels.svg)
 
 
 def image_grid(
@@ -149,7 +158,12 @@ def latent_map(
 
 
 def codes_by_class(
-    z: Float[Tensor, "N 2"], labels: Int[Tensor, " N"], ax: Axes, *, size: float = 5.0
+    z: Float[Tensor, "N 2"],
+    labels: Int[Tensor, " N"],
+    ax: Axes,
+    *,
+    size: float = 5.0,
+    on_black: bool = False,
 ) -> Axes:
     """Draw two-dimensional codes as dots, one color for each class, with the class as a number.
 
@@ -160,6 +174,7 @@ def codes_by_class(
         labels: the class of each code, 0 to 9.
         ax: where to draw.
         size: area of a dot, in square points.
+        on_black: whether the dots lie on a dark picture, such as a latent map.
 
     Returns:
         The same axes.
@@ -179,16 +194,13 @@ def codes_by_class(
     require_finite(z=z)
     require_labels_of_points(z, labels, len(CLASS_COLORS))
     z, labels = z.detach().cpu(), labels.cpu()
+    colors = CLASS_COLORS_ON_BLACK if on_black else CLASS_COLORS
     for label in labels.unique().tolist():
         group = z[labels == label]
-        ax.scatter(
-            group[:, 0], group[:, 1], s=size, color=CLASS_COLORS[label], alpha=0.75, linewidths=0
-        )
+        ax.scatter(group[:, 0], group[:, 1], s=size, color=colors[label], alpha=0.75, linewidths=0)
         x, y = group.median(0).values.tolist()
         badge = {"boxstyle": "circle,pad=0.15", "facecolor": CLASS_COLORS[label], "linewidth": 0}
-        ax.text(
-            x, y, str(label), color="white", weight="bold", ha="center", va="center", bbox=badge
-        )
+        ax.text(x, y, str(label), color=PAPER, weight="bold", ha="center", va="center", bbox=badge)
     return ax
 
 

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from companion._require.arguments import require_choice
+from companion.page._style import CLASS_PAIRS, PAIRS
 from companion.page._widget_numbers import NUMBERS
 
 FOLDER = Path(__file__).parent / "widgets"
+# The dark themes of the book, of JupyterLab and of Colab.
+DARK = 'html[data-theme="dark"], body[data-jp-theme-light="false"], html[theme="dark"]'
+# The names that figures of the page have for what is drawn elsewhere too.
+ROLES = {"q": "elbo", "posterior": "exact"}
 
 
 class Widget:
@@ -61,10 +66,23 @@ def markup(name: str) -> str:
     return _read(f"{name}.html")
 
 
+def palette() -> str:
+    """Return the colors of all figures as custom properties, for the light and the dark theme."""
+    pairs = {**PAIRS, **{role: PAIRS[name] for role, name in ROLES.items()}}
+    pairs |= {f"class-{digit}": pair for digit, pair in enumerate(CLASS_PAIRS)}
+    light, dark = (
+        "".join(
+            f"  --widget-{name.replace('_', '-')}: {pair[i]};\n" for name, pair in pairs.items()
+        )
+        for i in (0, 1)
+    )
+    return f".widget {{\n{light}}}\n:is({DARK}) .widget {{\n{dark}}}\n"
+
+
 def styles(name: str) -> str:
     """Return the style sheet of a figure."""
     own = FOLDER / f"{name}.css"
-    return _read("widgets.css") + (_read(own.name) if own.is_file() else "")
+    return palette() + _read("widgets.css") + (_read(own.name) if own.is_file() else "")
 
 
 def scripts(name: str) -> Iterator[str]:

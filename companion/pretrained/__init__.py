@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from companion._require.arguments import require_choice
+from companion.classifiers import ConvClassifier, DeepConvClassifier, MLPClassifier
 from companion.likelihoods import Bernoulli
 from companion.mixture import GaussianMixture
 from companion.networks import IMAGE, MLPDecoder, MLPEncoder
@@ -29,8 +30,8 @@ FOLDER = Path(__file__).parent
 def names() -> list[str]:
     """Return the names of the models, in alphabetical order.
 
-    >>> names()
-    ['vae', 'vae_2d', 'vae_mixture', 'vae_vamp']
+    >>> [name for name in names() if name.startswith("robust")]
+    ['robust_fgsm', 'robust_mlp', 'robust_trades']
     """
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -52,8 +53,8 @@ def card(name: str) -> dict[str, Any]:
     return content
 
 
-def load(name: str, *, device: torch.device | str = "cpu") -> VAE:
-    """Return a trained VAE in evaluation mode.
+def load(name: str, *, device: torch.device | str = "cpu") -> Any:
+    """Return a trained model, a VAE or a classifier, in evaluation mode.
 
     Args:
         name: one of `names()`.
@@ -79,20 +80,32 @@ def load(name: str, *, device: torch.device | str = "cpu") -> VAE:
     return model.to(device).eval()
 
 
-def build(architecture: Mapping[str, Any]) -> VAE:
-    """Return the untrained VAE that a card describes.
+def build(architecture: Mapping[str, Any]) -> Any:
+    """Return the untrained model that a card describes.
 
     Args:
-        architecture: `latent_dim`, `hidden_dims` (the encoder's; the decoder mirrors them),
-            `prior` ("normal", "mixture" or "vamp"), and `n_components` for the last two.
+        architecture: of a VAE `latent_dim`, `hidden_dims` (the encoder's; the decoder mirrors
+            them), `prior` ("normal", "mixture" or "vamp"), and `n_components` for the last two; of
+            a classifier `network` ("mlp", "conv" or "deep") and the arguments of its class.
 
     Raises:
-        ValueError: the prior is unknown.
+        ValueError: the prior or the network is unknown.
 
     >>> sizes = {"latent_dim": 2, "hidden_dims": [16, 8]}
     >>> build({**sizes, "prior": "mixture", "n_components": 5}).prior.n_components
     5
     """
+    facts = dict(architecture)
+    if "network" not in facts:
+        return _vae(facts)
+    network = facts.pop("network")
+    require_choice(("mlp", "conv", "deep"), network=network)
+    if network == "mlp":
+        return MLPClassifier(IMAGE, 10, **facts)
+    return {"conv": ConvClassifier, "deep": DeepConvClassifier}[network](10, **facts)
+
+
+def _vae(architecture: Mapping[str, Any]) -> VAE:
     latent_dim, hidden_dims = architecture["latent_dim"], tuple(architecture["hidden_dims"])
     encoder = MLPEncoder(IMAGE, latent_dim, hidden_dims, nn.Tanh)
     decoder = MLPDecoder(latent_dim, IMAGE, hidden_dims[::-1], nn.Tanh)

@@ -4,12 +4,13 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from companion import pretrained
 from companion.data import mnist
-from companion.recipes.vaes import RECIPES, measure, train
+from companion.recipes import classifiers, vaes
 from companion.training import Run, checkpoints, default_device
 
 
@@ -18,26 +19,31 @@ def main() -> None:
     args = _arguments()
     for path in (args.checkpoints, args.out):
         path.mkdir(parents=True, exist_ok=True)
-    recipe, device = RECIPES[args.name], torch.device(args.device or default_device())
-    images = mnist("train", root=args.data, device=device, exclude_mnist5k=True).images
-    started = time.monotonic()
+    device = torch.device(args.device or default_device())
+    digits = mnist("train", root=args.data, device=device, exclude_mnist5k=True)
+    test = mnist("test", root=args.data, device=device)
     run = Run(device, checkpoint=args.checkpoints / args.name)
-    model = train(recipe, images, run).eval()
-    minutes = (time.monotonic() - started) / 60
-    test = mnist("test", root=args.data, device=device).images
-    figures = measure(model, test, n_samples=args.samples, n_bounds=args.bounds)
+    started = time.monotonic()
+    if args.name in vaes.RECIPES:
+        recipe = vaes.RECIPES[args.name]
+        model: Any = vaes.train(recipe, digits.images, run).eval()
+        minutes = (time.monotonic() - started) / 60
+        facts, options = vaes.facts(recipe), f" --bounds {args.bounds}"
+        sizes = {"n_samples": args.samples, "n_bounds": args.bounds}
+        figures = vaes.measure(model, test.images, **sizes)
+    else:
+        plan = classifiers.RECIPES[args.name]
+        model = classifiers.train(plan, *digits, run).eval()
+        minutes = (time.monotonic() - started) / 60
+        facts, options = classifiers.facts(plan), ""
+        figures = classifiers.measure(model, *test, eps=plan.eps)
     path = args.out / f"{args.name}.safetensors"
     checkpoints.save(path, model.state_dict())
     card = {
         "name": args.name,
-        "recipe": f"python -m companion.recipes {args.name} --bounds {args.bounds}",
-        "architecture": recipe.architecture,
-        "data": "MNIST, training images 6,001 to 60,000, binarized afresh at each step",
-        "n_images": len(images),
-        "epochs": sum(phase.epochs for phase in recipe.phases),
-        "phases": [phase._asdict() for phase in recipe.phases],
-        "batch_size": recipe.batch_size,
-        "seed": recipe.seed,
+        "recipe": f"python -m companion.recipes {args.name}{options}",
+        **facts,
+        "n_images": len(digits.images),
         "device": device.type,
         "torch": torch.__version__,
         "minutes": round(minutes, 1),
@@ -51,7 +57,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m companion.recipes", description=__doc__)
-    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("name", choices=[*vaes.RECIPES, *classifiers.RECIPES])
     parser.add_argument("--data", help="folder of MNIST; default: the course's cache")
     parser.add_argument("--device", help="cpu, cuda, ...; default: the fastest one")
     parser.add_argument(

@@ -52,6 +52,18 @@ RECIPES = {
 }
 
 
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """Return what the card of a model tells about its recipe."""
+    return {
+        "architecture": recipe.architecture,
+        "data": "MNIST, training images 6,001 to 60,000, binarized afresh at each step",
+        "epochs": sum(phase.epochs for phase in recipe.phases),
+        "phases": [phase._asdict() for phase in recipe.phases],
+        "batch_size": recipe.batch_size,
+        "seed": recipe.seed,
+    }
+
+
 def train(recipe: Recipe, images: Tensor, run: Run) -> VAE:
     """Train a model by its recipe; the checkpoint of `run` is continued, not repeated.
 

@@ -152,7 +152,10 @@ class Objective:
         # torch.compile can't trace a generator: it would cut the step into four graphs.
         noise = None if self.run.compile else generator
         half = self.run.autocast
-        with torch.autocast(batch[0].device.type, dtype=half, enabled=half is not None):
+        kind = batch[0].device.type
+        # Weights that autocast keeps would be stale in a replayed graph.
+        keep = kind != "cuda"
+        with torch.autocast(kind, dtype=half, enabled=half is not None, cache_enabled=keep):
             output = self.forward(*batch, generator=noise)
         fields = require.checked_fields(output, self.loss, len(batch[0]))
         losses = output if self.loss is None else self.loss(output)

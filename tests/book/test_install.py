@@ -81,8 +81,8 @@ def test_weight_is_said_before_the_download(monkeypatch, capsys):
     monkeypatch.setattr(install, "pip", lambda *arguments: said.append(capsys.readouterr().out))
     install.install_torch(None, "")
     assert len(said) == 1
-    assert "1.7 GB" in said[0]
-    assert "5.7 GB" in said[0]
+    for weight in ("0.5 GB", "1.7 GB", "3.0 GB", "5.7 GB"):
+        assert weight in said[0]
 
 
 def test_no_pins_without_lock(tmp_path: Path, monkeypatch):
@@ -90,6 +90,17 @@ def test_no_pins_without_lock(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(install, "installed_version", {"torch": "3.0"}.get)
     install.write_pins(None, True, tmp_path / "pins.txt")
     assert (tmp_path / "pins.txt").read_text().strip() == "torch==3.0"
+
+
+def test_torchattacks_comes_without_its_dependencies(monkeypatch):
+    """It asks for a release of requests that Jupyter refuses."""
+    calls = []
+    monkeypatch.setattr(install, "pip", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(install, "torch_works", lambda: True)
+    monkeypatch.setattr(install, "write_pins", lambda *arguments: None)
+    monkeypatch.setattr("sys.argv", ["install.py"])
+    install.main()
+    assert calls[-1] == ("install", "--quiet", "--no-deps", "torchattacks==3.5.1")
 
 
 def test_mathjax_is_copied(tmp_path: Path):

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.pages
 NAMES = [str(page.relative_to(ROOT).with_suffix(".html")) for page in pages()]
 THEMES = ("light", "dark")
 PHONE = {"width": 390, "height": 844}
+SMALL_PHONE = {"width": 320, "height": 640}
 DESKTOP = {"width": 1280, "height": 900}
 SEVERE = {"serious", "critical"}
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
@@ -180,7 +181,11 @@ def test_page_fits_a_phone(phone):
     """Nothing makes the page wider than the screen; wide things scroll in their own box."""
     for theme in THEMES:
         phone.choose(theme)
-        assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        for screen in (PHONE, SMALL_PHONE):
+            phone.resize(screen)
+            width = phone.page.evaluate("document.documentElement.scrollWidth")
+            assert width <= screen["width"]
+    phone.resize(PHONE)
 
 
 def test_formulas_in_the_text_fit_a_phone(phone):
@@ -193,10 +198,32 @@ def test_formulas_in_the_text_fit_a_phone(phone):
 
 
 def test_figures_can_be_read_on_a_phone(phone):
-    """A plot is at least 480 wide, so that its smallest print is; a grid of digits fits."""
-    widths = "all => all.map(e => [e.className, e.clientWidth, e.closest('figure').clientWidth])"
-    for name, image, box in phone.page.eval_on_selector_all("article figure img", widths):
-        assert image <= box if "image-grid" in name else image >= 480
+    """Their smallest print is 9 px high or more: 10 pt are 13.3 px where the figure is not shrunk.
+
+    Panels stack and fit, and so does a grid of digits; a single plot may scroll.
+    """
+    script = """all => all.filter(e => e.clientWidth > 0).map(e => ({
+        grid: e.classList.contains("image-grid"),
+        panel: e.parentElement.classList.contains("figure-panels"),
+        scale: e.clientHeight / parseFloat(e.style.aspectRatio.split("/")[1]),
+        left: e.getBoundingClientRect().left, width: e.clientWidth,
+        box: e.closest("figure").clientWidth,
+    }))"""
+    figures = phone.page.eval_on_selector_all("article figure img", script)
+    for figure in figures:
+        if figure["grid"] or figure["panel"]:
+            assert figure["width"] <= figure["box"]
+        if not figure["grid"]:
+            assert 13.3 * figure["scale"] >= 9
+        assert figure["left"] == figures[0]["left"] or figure["width"] < figure["box"]
+
+
+def test_a_formula_that_goes_on_shows_it(phone):
+    """What scrolls sideways has a shade at its edges."""
+    script = """all => all.filter(box => box.scrollWidth > box.clientWidth + 1).map(
+        box => getComputedStyle(box).backgroundImage)"""
+    for shade in phone.page.eval_on_selector_all("article div.math", script):
+        assert shade.count("linear-gradient") == 4
 
 
 def test_keyboard_reaches_what_scrolls(phone):

@@ -63,6 +63,6 @@ def test_a_cell_that_runs_again_shows_it_again(visit, name):
 @pytest.mark.parametrize("chapter", chapters(), ids=lambda path: path.stem)
 def test_the_built_page_shows_it_once(html, chapter):
     text = (html / chapter.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
-    assert len(re.findall(r'<div class="widget" data-widget=', text)) == 1
+    assert len(re.findall(r'<div class="widget" data-widget="[a-z]+" role', text)) == 1
     assert text.count("window.CompanionWidgets = {") == 1  # and its scripts are there once
     assert "widgets/" not in text

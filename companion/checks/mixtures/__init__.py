@@ -3,7 +3,15 @@
 Axes: B batch, D latent dimensions, K components, N examples, S importance samples.
 """
 
-from companion.checks.mixtures import density, em, sampling, information, repair, divergence  # noqa: I001 - the chapter's order
+from companion.checks.mixtures import (  # noqa: I001 - the chapter's order
+    density,
+    em,
+    sampling,
+    information,
+    repair,
+    divergence,
+    tilted,
+)
 from companion.checks.mixtures.questions import QUIZ
 
-__all__ = ["QUIZ", "density", "divergence", "em", "information", "repair", "sampling"]
+__all__ = ["QUIZ", "density", "divergence", "em", "information", "repair", "sampling", "tilted"]

@@ -87,8 +87,8 @@ def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
         "You gave all components the same weight. Use the logits.": parts.logsumexp(1)
         - math.log(len(logits)),
         "Your weights don't sum to one, so neither does the density integrate to one: the "
-        "logits become log-weights only after a `log_softmax`.": (logits + parts).logsumexp(1),
-        "You added the weights. Their logarithms are to be added: `log_softmax`.": [
+        "logits are log-weights up to a constant, and it counts.": (logits + parts).logsumexp(1),
+        "You added the weights. Their logarithms are to be added.": [
             (weights + parts).logsumexp(1)
         ],
         "You used the logits as if they were the weights. The weights are `softmax(logits)`.": [
@@ -106,7 +106,7 @@ def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
         "This is the density. Return its logarithm.": right.exp(),
         "This is -log p(z). Return log p(z) itself.": -right,
         "This is the joint density's logarithm, one number for each component. Sum over the "
-        "components: `logsumexp`.": joint,
+        "components, in the logarithm.": joint,
         "You took the most likely component alone. All of them contribute.": joint.amax(1),
         "You reduced over the batch. Return one number for each code, shape (B,).": [
             joint.logsumexp(0), right.sum(), right.mean(), joint.logsumexp((0, 1)),
@@ -193,7 +193,7 @@ def _extreme(name: str, reason: str, arguments: dict[str, Tensor]) -> Case:
     )
 
 
-def _extremes() -> list[Case]:
+def extremes() -> list[Case]:
     """Return a code far from every component, and a density too high for `exp`."""
     far = _oracle.a_mixture(1, batch=4, components=5, dim=3)
     high = _oracle.a_narrow_mixture(40, batch=2, components=2, dim=150)
@@ -206,20 +206,14 @@ def _extremes() -> list[Case]:
     ]
 
 
-TASK = FunctionTask(
+FunctionTask(
     "mixtures.log_density",
     number="4.2",
     title="A mixture's log-density",
     answer="log_density",
     reference=_oracle.log_density,
     slips=_slips,
-    cases=[*_oracle.cases(1, 20), *_extremes()],
+    cases=[*_oracle.cases(1, 20), *extremes()],
     gradients_by=_oracle.NAMES,
     praise="It agrees with `MixtureSameFamily`, also where the density is 0 in any floating point.",
 )
-
-
-def judge_extremes(answer: object) -> None:
-    """Judge the extreme cases alone."""
-    for case in TASK.cases[-2:]:
-        TASK.judge_case(answer, case)

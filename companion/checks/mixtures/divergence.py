@@ -2,27 +2,19 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from companion.checks.authoring import (
-    DETACHED,
-    Hints,
-    NotYet,
-    as_tensor,
-    call,
-    compare,
-    exercise,
-    gradients,
-    require_no_nan,
-    uniform,
-)
+from companion.checks.authoring import DETACHED, Case, FunctionTask, Slips, uniform
 from companion.checks.mixtures import _oracle
 
 _Density = Callable[[Tensor], Tensor]
+_CUT_OFF = (
+    "A single estimate may be negative. Don't cut it off at zero or take the absolute value: that "
+    "is biased."
+)
 
 
 def _log_q(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
@@ -50,8 +42,9 @@ def _stuck(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
     return (_log_q(z, mean.detach(), log_var.detach()) - log_prior(z)).mean(0)
 
 
-def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Hints:
+def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Slips:
     z, wide_z = _codes(mean, log_var, noise), mean + log_var.exp() * noise
+    narrow_z = _codes(mean, log_var / 2, noise)
     log_q, log_p = _log_q(z, mean, log_var), log_prior(z)
     std_noise = Normal(0.0, 1.0).log_prob(noise).sum(-1)
     constant = 0.5 * mean.shape[-1] * math.log(2 * math.pi)
@@ -63,13 +56,22 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
     entropy = Normal(mean, (log_var / 2).exp()).entropy().sum(-1)
     return {
         "The sign is wrong: log q stands first, and log p is subtracted.": -right,
+        "You used the standard deviation where log q wants the variance, or its root where the "
+        "noise wants the standard deviation. Half of `log_var` is the logarithm of which?": [
+            (_log_q(z, mean, log_var / 2) - log_p).mean(0),
+            (_log_q(narrow_z, mean, log_var) - log_prior(narrow_z)).mean(0),
+            (_log_q(narrow_z, mean, log_var / 2) - log_prior(narrow_z)).mean(0),
+            (std_noise - 0.5 * log_var.sum(-1) - log_prior(narrow_z)).mean(0),
+            (std_noise - 0.25 * log_var.sum(-1) - log_prior(narrow_z)).mean(0),
+        ],
         "You used `exp(log_var)` as the standard deviation. It is the variance.": [
             (std_noise - 0.5 * log_var.sum(-1) - log_prior(wide_z)).mean(0),
             (_log_q(wide_z, mean, log_var) - log_prior(wide_z)).mean(0),
             (_log_q(wide_z, mean, 2 * log_var) - log_prior(wide_z)).mean(0),
             (_log_q(z, mean, 2 * log_var) - log_p).mean(0),
         ],
-        "The noise is scaled by the standard deviation, `exp(log_var / 2)`.": [
+        "The noise has to be stretched by the standard deviation; yours is not, or by `log_var` "
+        "itself.": [
             (of_noise - log_prior(other)).mean(0)
             for other in (mean + log_var * noise, mean + noise)
             for of_noise in (
@@ -85,8 +87,8 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
             log_q[0] - log_p[0], -entropy - log_p[0],
         ],
         "In log q the term with `log_var` is missing. Is it the density of the noise? The code is "
-        "the noise stretched by the standard deviation, and its density is lower by as much: "
-        "subtract `log_var / 2` in each dimension.": (std_noise - log_p).mean(0),
+        "the noise stretched by the standard deviation, and its density is lower by as "
+        "much, in each dimension.": (std_noise - log_p).mean(0),
         "This is the divergence from N(0, I). Call `log_prior`, which is another prior.": [
             closed, (log_q - standard).mean(0),
         ],
@@ -127,12 +129,7 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
             (log_q - log_p).logsumexp(0) - math.log(len(z)),
             math.log(len(z)) - (log_p - log_q).logsumexp(0),
         ],
-        "A single estimate may be negative. Don't cut it off at zero or take the absolute "
-        "value: that is biased.": [
-            (log_q - log_p).clamp(min=0).mean(0), (log_q - log_p).abs().mean(0),
-            right.clamp(min=0), right.abs(), (log_p.mean(0) + entropy).abs(),
-            (-entropy - log_p.mean(0)).clamp(min=0),
-        ],
+        _CUT_OFF: [(log_q - log_p).clamp(min=0).mean(0), (log_q - log_p).abs().mean(0)],
     }  # fmt: skip
 
 
@@ -156,51 +153,8 @@ def _prior(seed: int, components: int, dim: int) -> _Density:
     return log_prior
 
 
-@exercise("mixtures.kl", number="4.8", answer="kl_estimate", title="The divergence to any prior")
-def kl(answer: object) -> str:
-    """Judge `kl_estimate(mean, log_var, noise, log_prior)`: (B, D), (S, B, D) to (B,)."""
-    values = _inputs(150, samples=5, batch=4, dim=3)
-    log_prior = _prior(160, components=2, dim=3)
-    double = {name: value.double() for name, value in values.items()}
-    result = as_tensor(call(answer, **values, log_prior=log_prior))
-    require_no_nan(result)
-    if not torch.equal(result, as_tensor(call(answer, **values, log_prior=log_prior))):
-        raise NotYet(
-            "Your result differs from call to call. Use the samples in `noise`; don't draw others."
-        )
-    kind = _kind(result, double, log_prior)
-    setting = "With S = 5, B = 4 and D = 3, "
-    if kind is _plain:
-        wrong = _slips(**double, log_prior=log_prior)
-        compare(result, _plain(**double, log_prior=log_prior), wrong, setting=setting)
-    for samples, batch, dim in ((1, 3, 2), (6, 1, 2), (3, 2, 1)):
-        values = _inputs(170, samples, batch, dim)
-        values["log_var"] = values["log_var"] - 2.5
-        log_prior_here = _prior(180, components=3, dim=dim)
-        expected = kind(*[value.double() for value in values.values()], log_prior_here)
-        here = f"With negative log-variances, S = {samples}, B = {batch} and D = {dim}, "
-        compare(call(answer, **values, log_prior=log_prior_here), expected, setting=here)
-    _judge_sign(answer, kind)
-    _judge_gradients(answer, kind, log_prior)
-    if kind is _with_entropy:
-        return (
-            "Right, with the exact entropy in the place of log q. Where q resembles the prior, "
-            "log q at the same samples is the better choice: the errors cancel."
-        )
-    return "It works for every prior whose log-density you can compute, a VampPrior included."
-
-
-def _kind(result: Tensor, double: dict[str, Tensor], log_prior: _Density) -> Callable[..., Tensor]:
-    """Tell which of the right estimates the learner chose."""
-    other = _with_entropy(**double, log_prior=log_prior)
-    same = result.shape == other.shape and torch.allclose(
-        result.double(), other, rtol=1e-5, atol=1e-4
-    )
-    return _with_entropy if same else _plain
-
-
-def _judge_sign(answer: object, kind: Callable[..., Tensor]) -> None:
-    """Judge samples at which the estimate is negative."""
+def _negative(noise: float) -> Case:
+    """Return samples where p is higher than q: with noise 1.5 at them, with 0 on average."""
     weights, mean = torch.tensor([0.9, 0.1]), torch.tensor([[2.0, 2.0], [-2.0, -2.0]])
     log_var = torch.full((2, 2), 2 * math.log(1.2))
 
@@ -208,32 +162,46 @@ def _judge_sign(answer: object, kind: Callable[..., Tensor]) -> None:
         values = (value.to(z.dtype) for value in (weights.log(), mean, log_var))
         return _oracle.mixture(*values).log_prob(z)
 
-    noise = 0.0 if kind is _with_entropy else 1.5
     values = {"mean": mean[:1], "log_var": torch.zeros(1, 2), "noise": torch.full((3, 1, 2), noise)}
-    expected = kind(*[value.double() for value in values.values()], log_prior)
-    hint = (
-        "A single estimate may be negative. Don't cut it off at zero or take the absolute "
-        "value: that is biased."
-    )
-    result = call(answer, **values, log_prior=log_prior)
-    wrong = {hint: [expected.clamp(min=0), expected.abs()]}
-    compare(result, expected, wrong, setting="With samples where p is higher than q, ")
+    value = (_plain if noise else _with_entropy)(**values, log_prior=log_prior)
+    slips = {_CUT_OFF: [value.clamp(min=0), value.abs()]}
+    setting = "With samples where p is higher than q, "
+    return Case(setting, {**values, "log_prior": log_prior}, slips=slips)
 
 
-def _judge_gradients(answer: object, kind: Callable[..., Tensor], log_prior: _Density) -> None:
-    values = _inputs(150, samples=5, batch=4, dim=3)
-    noise = values.pop("noise")
+def _narrow(samples: int, batch: int, dim: int) -> Case:
+    values = _inputs(170, samples, batch, dim)
+    values["log_var"] = values["log_var"] - 2.5
+    setting = f"With negative log-variances, S = {samples}, B = {batch} and D = {dim}, "
+    return Case(setting, {**values, "log_prior": _prior(180, components=3, dim=dim)})
 
-    def of(function: Any) -> Callable[..., Any]:
-        return lambda mean, log_var: function(mean, log_var, noise.to(mean.dtype), log_prior)
 
-    found = gradients(of(answer), **values)
-    double = {name: value.double() for name, value in values.items()}
-    wanted = gradients(of(kind), **double)
-    stuck = gradients(of(_stuck), **double)
-    if all(torch.allclose(found[n].double(), stuck[n], rtol=1e-4, atol=1e-4) for n in stuck):
-        return
-    for name in wanted:
-        what = f"The gradient with respect to `{name}`"
-        remark = f"The gradient passes through the codes, in log q and in the prior. {DETACHED}"
-        compare(found[name], wanted[name], what=what, remark=remark)
+FunctionTask(
+    "mixtures.kl",
+    number="4.8",
+    title="The divergence to any prior",
+    answer="kl_estimate",
+    reference=_plain,
+    slips=_slips,
+    cases=[
+        Case(
+            "With S = 5, B = 4 and D = 3, ",
+            {
+                **_inputs(150, samples=5, batch=4, dim=3),
+                "log_prior": _prior(160, components=2, dim=3),
+            },
+        ),
+        *(_narrow(*sizes) for sizes in ((1, 3, 2), (6, 1, 2), (3, 2, 1))),
+        _negative(1.5),
+        _negative(0.0),
+    ],
+    gradients_by=("mean", "log_var"),
+    gradient_remark=f"The gradient passes through the codes, in log q and in the prior. {DETACHED}",
+    gradients_also=[_stuck],
+    also_right={
+        _with_entropy: "Right, with the exact entropy in the place of log q. Where q resembles the "
+        "prior, log q at the same samples is the better choice: the errors cancel."
+    },
+    random="Your result differs from call to call. Use the samples in `noise`; don't draw others.",
+    praise="It works for every prior whose log-density you can compute, a VampPrior included.",
+)

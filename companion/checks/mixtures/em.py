@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from companion.checks.authoring import (
+    Case,
     FunctionTask,
-    Hints,
     NotYet,
+    Slips,
     as_tensor,
     call,
     compare,
-    exercise,
-    is_blank,
+    several,
     uniform,
 )
 from companion.checks.mixtures import _oracle
@@ -22,12 +22,12 @@ def _responsibilities(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) 
     return _oracle.component_axis_last(logits, each).softmax(1)
 
 
-def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
+def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     each = _oracle.per_dimension(z, mean, (log_var / 2).exp())
     log_w, parts = logits.log_softmax(0), each.sum(-1)
     joint = log_w + parts
     right = joint.softmax(1)
-    square = (z[:, None] - mean) ** 2
+    square, std = (z[:, None] - mean) ** 2, (log_var / 2).exp()
     one_hot = torch.zeros_like(joint).scatter(1, joint.argmax(1, keepdim=True), 1.0)
     return {
         "You left out the weights: a component that is rare to begin with is less likely for "
@@ -72,6 +72,11 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
         "You used `exp(log_var)` as the standard deviation. It is the variance.": [
             (log_w - log_var.sum(-1) - 0.5 * (square / (2 * log_var).exp()).sum(-1)).softmax(1),
             (log_w - 0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)).softmax(1),
+        ],
+        "You used the standard deviation where the density wants the variance. Is half of "
+        "`log_var` the logarithm of the variance, or of its root?": [
+            (log_w - 0.5 * (0.5 * log_var + square / std).sum(-1)).softmax(1),
+            (log_w - 0.5 * (log_var + square / std).sum(-1)).softmax(1),
         ],
         "The one half of the Gaussian's exponent is missing.": [
             (log_w - (log_var + square / log_var.exp()).sum(-1)).softmax(1),
@@ -133,7 +138,10 @@ FunctionTask(
 )
 
 
-def _m_step(z: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+_PARTS = ("Your `weights`", "Your `mean`", "Your `var`")
+
+
+def _maximize(z: Tensor, responsibilities: Tensor, **old: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maximizer of the expected log-joint, from weighted residuals."""
     share = responsibilities / responsibilities.sum(0)
     mean = torch.einsum("nk,nd->kd", share, z)
@@ -141,151 +149,175 @@ def _m_step(z: Tensor, responsibilities: Tensor) -> tuple[Tensor, Tensor, Tensor
     return responsibilities.mean(0), mean, var
 
 
+def _weight_slips(responsibilities: Tensor, old_weights: Tensor) -> Slips:
+    weights, n, k = responsibilities.mean(0), *responsibilities.shape
+    joint = responsibilities * old_weights
+    return {
+        "Your weights are the old ones. A component's new weight is its share of the codes.": (
+            old_weights
+        ),
+        "Your weights sum to N: each is the number of codes that a component answers for, not its "
+        "share of them.": weights * n,
+        "The responsibilities contain the old weights already. Average the responsibilities "
+        "alone.": [joint.mean(0), joint.sum(0) / joint.sum()],
+        "You divided by the number of components. A share is one of the codes.": weights * n / k,
+        "Your weights are all the same, whatever the responsibilities are. A component's new "
+        "weight is its share of the codes.": torch.full_like(weights, 1 / k),
+        "You averaged the responsibilities over the components. For the weights, average "
+        "them over the codes: one number for each component.": responsibilities.mean(1),
+        "Your weights pass through a softmax, but shares sum to one already.": [
+            weights.softmax(0),
+            (weights * n).softmax(0),
+        ],
+    }
+
+
+def _mean_slips(z: Tensor, responsibilities: Tensor, old_mean: Tensor) -> Slips:
+    mean, counts = _maximize(z, responsibilities)[1], responsibilities.sum(0)[:, None]
+    return {
+        "Your means are divided by N, as if every component had all the codes. It answers for N_k "
+        "of them.": mean * counts / len(z),
+        "Your means are sums, not averages.": mean * counts,
+        "Your means are the old ones.": old_mean,
+        "Each of your means is the mean of all codes. Weight every code by its "
+        "responsibility.": z.mean(0).expand_as(mean),
+        "Your means have the axes (D, K). Return (K, D).": mean.T,
+    }
+
+
+def _var_slips(z: Tensor, responsibilities: Tensor, old_mean: Tensor) -> Slips:
+    n, (_, mean, var) = len(z), _maximize(z, responsibilities)
+    counts, residual = responsibilities.sum(0)[:, None], z[:, None] - mean
+    raw = responsibilities.T @ z**2
+
+    def total(weights: Tensor, center: Tensor = mean) -> Tensor:
+        return torch.einsum("nk,nkd->kd", weights, (z[:, None] - center) ** 2)
+
+    squares, old_squares = total(responsibilities), total(responsibilities, old_mean)
+    return {
+        "Your variances are taken around the old means. Once the means have moved, take them "
+        "around the new ones.": [old_squares / counts, old_squares / n],
+        "Subtract the square of the *new* mean.": raw / counts - old_mean**2,
+        "Each code counts with its responsibility in the variance too.": [
+            (residual**2).mean(0),
+            (residual**2).sum(0),
+            (residual**2).sum(0) / counts,
+        ],
+        "Your variances are divided by N, as if every component had all the codes. It answers for "
+        "N_k of them.": squares / n,
+        "Your variances are sums of squares, not averages.": squares,
+        "These are standard deviations. Return variances.": var.sqrt(),
+        "These are the logarithms of the variances. Return the variances.": var.log(),
+        "These are mean squares: you did not subtract the mean.": [raw / counts, raw / n],
+        "You divided by N_k - 1. EM maximizes the likelihood, and its variance has no such "
+        "correction.": squares / (counts - 1),
+        "Your variances are taken around the mean of all codes. Each component has its own.": (
+            total(responsibilities, z.mean(0)) / counts
+        ),
+        "Each of your variances is the variance of all codes.": [
+            z.var(0).expand_as(var),
+            z.var(0, correction=0).expand_as(var),
+        ],
+        "One number for each component would be a sphere. Here each dimension has its own "
+        "variance: return (K, D).": [var.mean(1), var.sum(1)],
+        "These are full covariance matrices. Here the components are diagonal: return the "
+        "variances, (K, D).": torch.einsum(
+            "nk,nkd,nke->kde", responsibilities / responsibilities.sum(0), residual, residual
+        ),
+        "You squared the responsibilities, or the weighted residual. A code counts r times, "
+        "not r² times.": total(responsibilities**2) / counts,
+    }
+
+
+def _whole_slips(z: Tensor, responsibilities: Tensor) -> dict[str, list]:
+    """Return what comes out when the responsibilities themselves are misread."""
+    weights, mean, var = _maximize(z, responsibilities)
+    largest = responsibilities.argmax(1, keepdim=True)
+    hard = torch.zeros_like(responsibilities).scatter(1, largest, 1.0)
+    readings = {
+        "You assigned each code to its most likely component, as k-means does. EM counts each "
+        "code in every component, in proportion to its responsibility.": [hard],
+        "You weighted with the logarithms of the responsibilities. A code counts in a component "
+        "as often as the probability says.": [responsibilities.log()],
+        "You took the responsibilities for logarithms. They are probabilities already.": [
+            responsibilities.exp(),
+            responsibilities.softmax(1),
+        ],
+        "You normalized the responsibilities over the codes. Each code's sum to one over the "
+        "components; over the codes they sum to N_k, which the weights need.": [
+            responsibilities.softmax(0)
+        ],
+    }
+    found = {hint: [_maximize(z, each) for each in wrong] for hint, wrong in readings.items()}
+    over_codes = list(found)[-1]
+    n = len(z)
+    found[over_codes] += [
+        (torch.full_like(weights, value), mean, var / scale)
+        for value in (1 / n, 1.0)
+        for scale in (1, n)
+    ]
+    return found
+
+
 def _m_step_slips(
     z: Tensor, responsibilities: Tensor, old_weights: Tensor, old_mean: Tensor
-) -> tuple[Hints, Hints, Hints]:
-    """Return the wrong weights, means and variances that we know of."""
-    n, (weights, mean, var) = len(z), _m_step(z, responsibilities)
-    counts = responsibilities.sum(0)[:, None]
-    hard = torch.zeros_like(responsibilities).scatter(
-        1, responsibilities.argmax(1, keepdim=True), 1.0
+) -> Slips:
+    found = _whole_slips(z, responsibilities)
+    for hint, wholes in list(found.items())[:3]:  # one part alone may be wrong so
+        parts = [[part if i == at else None for i, part in enumerate(whole)]
+                 for whole in wholes for at in range(3)]  # fmt: skip
+        found[hint] = wholes + [tuple(part) for part in parts]
+    tables = [
+        _weight_slips(responsibilities, old_weights),
+        _mean_slips(z, responsibilities, old_mean),
+        _var_slips(z, responsibilities, old_mean),
+    ]
+    for at, table in enumerate(tables):
+        for hint, given in table.items():
+            wrongs = given if isinstance(given, list) else [given]
+            found[hint] = [tuple(wrong if i == at else None for i in range(3)) for wrong in wrongs]
+    return found
+
+
+def _three(result: object) -> tuple[Tensor, ...]:
+    several(result, _PARTS)
+    return tuple(
+        as_tensor(part, name)
+        for part, name in zip(result, _PARTS, strict=True)  # type: ignore[call-overload]
     )
-    hard_weights, hard_mean, hard_var = _m_step(z, hard)
-    squares = torch.einsum("nk,nkd->kd", responsibilities, (z[:, None] - mean) ** 2)
-    old_squares = torch.einsum("nk,nkd->kd", responsibilities, (z[:, None] - old_mean) ** 2)
-    raw_squares = responsibilities.T @ z**2
-    k = len(weights)
-    decided = (
-        "You assigned each code to its most likely component, as k-means does. EM counts each "
-        "code in every component, in proportion to its responsibility."
-    )
-    return (
+
+
+def _m_step_case(index: int, n: int, k: int, dim: int, scale: float = 1.0) -> Case:
+    close = "These codes lie close together. Is there a floor under the variances, or a small "
+    close += "number added to them?"
+    return Case(
+        f"With N = {n}, K = {k} and D = {dim}, ",
         {
-            "Your weights are the old ones. A component's new weight is its share of the codes: "
-            "N_k / N.": old_weights,
-            "Your weights are N_k, the number of codes that each component answers for. Divide "
-            "by N.": weights * n,
-            "The responsibilities contain the old weights already. Average the responsibilities "
-            "alone.": [
-                (responsibilities * old_weights).mean(0),
-                (responsibilities * old_weights).sum(0) / (responsibilities * old_weights).sum(),
-            ],
-            "You divided N_k by K. Divide by N.": weights * n / k,
-            "Your weights are all the same. A component's new weight is N_k / N.": (
-                torch.full_like(weights, 1 / k)
-            ),
-            "You averaged the responsibilities over the components. For the weights, average "
-            "them over the codes: one number for each component.": responsibilities.mean(1),
-            "Your weights pass through a softmax, but N_k / N sums to one already.": [
-                weights.softmax(0), (weights * n).softmax(0),
-            ],
-            decided: hard_weights,
+            "z": scale * uniform(-2, 3, n, dim, seed=80 + index),
+            "responsibilities": uniform(-3, 3, n, k, seed=90 + index).softmax(1),
+            "old_weights": uniform(-1, 1, k, seed=100 + index).softmax(0),
+            "old_mean": uniform(-2, 3, k, dim, seed=110 + index),
         },
-        {
-            "Your means are divided by N. Each component answers for N_k codes: divide by "
-            "N_k.": mean * counts / n,
-            "Your means are sums. Divide by N_k.": mean * counts,
-            "Your means are the old ones.": old_mean,
-            "Each of your means is the mean of all codes. Weight every code by its "
-            "responsibility.": z.mean(0).expand(k, -1),
-            "Your means have the axes (D, K). Return (K, D).": mean.T,
-            decided: hard_mean,
-        },
-        {
-            "Your variances are taken around the old means. Once the means have moved, take them "
-            "around the new ones.": [old_squares / counts, old_squares / n],
-            "Subtract the square of the *new* mean.": raw_squares / counts - old_mean**2,
-            "Each code counts with its responsibility in the variance too.": [
-                ((z[:, None] - mean) ** 2).mean(0), ((z[:, None] - mean) ** 2).sum(0),
-                ((z[:, None] - mean) ** 2).sum(0) / counts,
-            ],
-            "Your variances are divided by N. Divide by N_k.": squares / n,
-            "Your variances are sums of squares. Divide by N_k.": squares,
-            "These are standard deviations. Return variances.": var.sqrt(),
-            "These are the logarithms of the variances. Return the variances.": var.log(),
-            "These are mean squares: you did not subtract the mean.": [
-                raw_squares / counts, raw_squares / n,
-            ],
-            "You divided by N_k - 1. EM maximizes the likelihood, and that divides by "
-            "N_k.": squares / (counts - 1),
-            "Your variances are taken around the mean of all codes. Each component has its "
-            "own.": [torch.einsum("nk,nd->kd", responsibilities, (z - z.mean(0)) ** 2) / counts],
-            "Each of your variances is the variance of all codes.": [
-                z.var(0).expand(k, -1), z.var(0, correction=0).expand(k, -1),
-            ],
-            "One number for each component would be a sphere. Here each dimension has its own "
-            "variance: return (K, D).": [var.mean(1), var.sum(1)],
-            "These are full covariance matrices. Here the components are diagonal: return the "
-            "variances, (K, D).": torch.einsum(
-                "nk,nkd,nke->kde",
-                responsibilities / responsibilities.sum(0),
-                z[:, None] - mean,
-                z[:, None] - mean,
-            ),
-            "You squared the responsibilities, or the weighted residual. A code counts r times, "
-            "not r² times.": torch.einsum(
-                "nk,nkd->kd", responsibilities**2, (z[:, None] - mean) ** 2
-            )
-            / counts,
-            decided: hard_var,
-        },
-    )  # fmt: skip
-
-
-@exercise("mixtures.m_step", number="4.4", answer="maximize", title="The second half of EM")
-def m_step(answer: object) -> str:
-    """Judge `maximize(z, responsibilities, old_weights, old_mean)`: (weights, mean, var)."""
-    for index, (n, k, dim) in enumerate([(9, 3, 2), (7, 2, 1), (6, 1, 3), (12, 4, 4)]):
-        z = uniform(-2, 3, n, dim, seed=80 + index)
-        r = uniform(-3, 3, n, k, seed=90 + index).softmax(1)
-        old_weights = uniform(-1, 1, k, seed=100 + index).softmax(0)
-        old_mean = uniform(-2, 3, k, dim, seed=110 + index)
-        arguments = {
-            "z": z,
-            "responsibilities": r,
-            "old_weights": old_weights,
-            "old_mean": old_mean,
-        }
-        result = call(answer, **arguments)
-        setting = f"With N = {n}, K = {k} and D = {dim}, "
-        _judge_parts(result, {name: value.double() for name, value in arguments.items()}, setting)
-    _judge_narrow(answer)
-    return "Such a step never lowers the log-likelihood, which makes a good test of any EM code."
-
-
-def _judge_narrow(answer: object) -> None:
-    """Judge codes that lie close together: a floor under the variances shows."""
-    z = 0.03 * uniform(-1, 1, 8, 2, seed=84)
-    r = uniform(-2, 2, 8, 2, seed=94).softmax(1)
-    result = call(
-        answer,
-        z=z,
-        responsibilities=r,
-        old_weights=torch.tensor([0.5, 0.5]),
-        old_mean=torch.zeros(2, 2),
-    )
-    right = _m_step(z.double(), r.double())[2]
-    remark = (
-        "These codes lie close together. Is there a floor under the variances, or a small number "
-        "added to them?"
-    )
-    compare(
-        result[2],  # type: ignore[index]  # three parts, as judged before
-        right,
-        what="Your `var`",
-        setting="For codes that differ by 0.03, ",
         atol=2e-5,
-        remark=remark,
+        remark=close if scale < 1 else "",
     )
 
 
-def _judge_parts(result: object, arguments: dict[str, Tensor], setting: str) -> None:
-    if not isinstance(result, (tuple, list)) or len(result) != 3:
-        raise NotYet("Return three tensors, in this order: `return weights, mean, var`.")
-    wanted = _m_step(arguments["z"], arguments["responsibilities"])
-    slips = _m_step_slips(**arguments)
-    names = "Your `weights`", "Your `mean`", "Your `var`"
-    for name, part, right, hints in zip(names, result, wanted, slips, strict=True):
-        if is_blank(part):
-            raise NotYet(f"{name} is still the placeholder `...`.")
-        compare(part, right, hints, what=name, setting=setting, atol=2e-5)
+FunctionTask(
+    "mixtures.m_step",
+    number="4.4",
+    title="The second half of EM",
+    answer="maximize",
+    parts=_PARTS,
+    read=_three,
+    reference=_maximize,
+    slips=_m_step_slips,
+    cases=[
+        _m_step_case(0, 9, 3, 2),
+        _m_step_case(1, 7, 2, 1),
+        _m_step_case(2, 6, 1, 3),
+        _m_step_case(3, 12, 4, 4),
+        _m_step_case(4, 8, 2, 2, scale=0.012),
+    ],
+    praise="Such a step never lowers the log-likelihood, which makes a good test of any EM code.",
+)

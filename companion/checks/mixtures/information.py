@@ -1,13 +1,14 @@
 """Check of the mutual information between the index of an example and its code."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from companion.checks.authoring import Hints, NotYet, as_tensor, call, compare, exercise, uniform
+from companion.checks.authoring import Case, FunctionTask, Slips, single, uniform
+
+_NAMES = ("mean", "log_var", "z")
 
 
 def _table(mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
@@ -28,7 +29,7 @@ def _with_entropies(mean: Tensor, log_var: Tensor, z: Tensor) -> Tensor:
     return -entropy.mean() - (table.logsumexp(1) - math.log(len(z))).mean()
 
 
-def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Hints:
+def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Slips:
     each = _table(mean, log_var, z)
     table, n, dim = each.sum(-1), *z.shape
     own, log_n = table.diagonal(), math.log(n)
@@ -37,16 +38,17 @@ def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Hints:
     prior = Normal(0.0, 1.0).log_prob(z).sum(-1)
     kl = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
     each_own = each.diagonal().T  # (N, D)
-    means = _table(mean, log_var, mean).sum(-1)
-    at_means = (means.diagonal() - means.logsumexp(1)).mean() + log_n
-    wide = Normal(mean, log_var.exp(), validate_args=False).log_prob(z[:, None]).sum(-1)
+    square = (z[:, None] - mean) ** 2
+
+    def of(table: Tensor) -> Tensor:
+        return (table.diagonal() - table.logsumexp(1)).mean() + log_n
+
     return {
         "log N is missing. q(z) is the mean of the N posteriors, and a mean divides by N.": (
             right.mean() - log_n
         ),
-        "log N has the wrong sign. q(z) divides by N: subtract log N from the logsumexp.": (
-            right.mean() - 2 * log_n
-        ),
+        "log N has the wrong sign. q(z) divides by N, so log q(z) is lower than the sum's "
+        "logarithm.": right.mean() - 2 * log_n,
         "You summed over the codes, with the posterior fixed. For each code z_n, sum over all the "
         "posteriors q(z_n | x_m).": [
             (own - table.logsumexp(0)).mean() + log_n, (own - table.logsumexp(0)).mean(),
@@ -83,109 +85,103 @@ def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Hints:
             own.mean() - table.flatten().logsumexp(0) + 2 * log_n
         ),
         "You averaged log q(z_n | x_m) over the whole table. The first term needs each code "
-        "under its own posterior: the diagonal.": [
-            table.mean() - (table.logsumexp(1) - log_n).mean(),
-        ],
+        "under its own posterior: the diagonal.": (
+            table.mean() - (table.logsumexp(1) - log_n).mean()
+        ),
         "This is the right value in bits. Use natural logarithms.": right.mean() / math.log(2),
-        "You used `exp(log_var)` as the standard deviation. It is the variance.": (
-            wide.diagonal() - wide.logsumexp(1)
-        ).mean()
-        + log_n,
+        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
+            of(_table(mean, 2 * log_var, z).sum(-1)),
+            of(-0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)),
+        ],
+        "You used the standard deviation where the density wants the variance. Is half of "
+        "`log_var` the logarithm of the variance, or of its root?": [
+            of(_table(mean, log_var / 2, z).sum(-1)),
+            of(-0.5 * (log_var + square / (log_var / 2).exp()).sum(-1)),
+        ],
+        "The term with `log_var` is missing from your log-density. It does not cancel: each "
+        "posterior has its own variance.": of(-0.5 * (square / log_var.exp()).sum(-1)),
         "You took the most likely posterior alone. q(z) is the mean of all N.": [
             (own - table.amax(1)).mean() + log_n, (own - table.amax(1)).mean(),
         ],
-        "You evaluated at the posteriors' means. Use the rows of `z`.": at_means,
+        "You evaluated at the posteriors' means. Use the rows of `z`.": of(
+            _table(mean, log_var, mean).sum(-1)
+        ),
         "The mean of the ratios comes before your logarithm. Take the logarithm first, then "
         "average.": right.exp().mean().log(),
     }  # fmt: skip
 
 
-@exercise(
-    "mixtures.mutual_information",
-    number="4.6",
-    answer="mutual_information",
-    title="How much the code knows about the index",
-)
-def mutual_information(answer: object) -> str:
-    """Judge `mutual_information(mean, log_var, z)`: three tensors (N, D) to one number."""
-    general = {
-        "mean": uniform(-1.5, 1.5, 6, 3, seed=120),
-        "log_var": uniform(0.2, 0.9, 6, 3, seed=121),
-    }
-    noise = uniform(-1.5, 1.5, 6, 3, seed=122)
-    general["z"] = general["mean"] + (general["log_var"] / 2).exp() * noise
-    double = {name: value.double() for name, value in general.items()}
-    result = _single(call(answer, **general))
-    setting = "With N = 6 and D = 3, "
-    other = _with_entropies(**double)
-    with_entropies = result.shape == other.shape and torch.allclose(
-        result.double(), other, rtol=1e-5, atol=1e-4
+def _limit(name: str, mean: Tensor, log_var: Tensor, noise: Tensor, beyond: float = 100.0) -> Case:
+    where = "the densities themselves are too small or too large for floating point."
+    logarithms = "Stay with logarithms, and use `torch.logsumexp`."
+    arguments = {"mean": mean, "log_var": log_var, "z": mean + (log_var / 2).exp() * noise}
+    return Case(
+        f"{name}, ",
+        arguments,
+        atol=5e-3,
+        not_finite=f"{name} the result is not finite: {where} {logarithms}",
+        far_off=f"{name} the result is far off: {where} A small number added hides the infinity "
+        f"but not the error. {logarithms}",
+        beyond=beyond,
     )
-    if not with_entropies:
-        compare(result, _exact(**double), _slips(**double), setting=setting)
-    exact = _with_entropies if with_entropies else _exact
-    _judge_limits(answer, exact)
-    if not with_entropies:
-        _judge_foreign_codes(answer, exact)
-    if with_entropies:
-        return (
-            "Right, with exact entropies in the place of log q(z_n | x_n). At the same sample the "
-            "errors of the two logarithms often cancel; here they can't, and log N may be exceeded."
+
+
+def _limits() -> list[Case]:
+    """Return posteriors that are all the same, far apart, and of many dimensions."""
+    spread, noise = uniform(-1, 1, 5, 1000, seed=123), uniform(-1.7, 1.7, 5, 1000, seed=124)
+    narrow = noise, 1.0
+    return [
+        _limit("With all posteriors the same", torch.ones(4, 2), -torch.ones(4, 2), noise[:4, :2]),
+        _limit(
+            "With posteriors far apart", 300 * spread[:, :2], -spread[:, :2].abs(), noise[:, :2]
+        ),
+        _limit("With D = 1000", 0.05 * spread, -0.2 * spread.abs(), *narrow),
+        _limit("With D = 1000 and narrow posteriors", 0.001 * spread, spread - 7, *narrow),
+        _limit("With N = 1", spread[:1, :2], spread[:1, :2], noise[:1, :2]),
+    ]
+
+
+def _foreign() -> Case:
+    """Return codes that lie under other posteriors: the estimate is negative."""
+    arguments = dict(
+        zip(
+            _NAMES,
+            (
+                torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]),
+                -torch.ones(3, 2),
+                torch.tensor([[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]]),
+            ),
+            strict=True,
         )
-    return "It never exceeds log N: an index holds no more. (It may be negative.)"
-
-
-def _judge_limits(answer: object, exact: Callable[..., Tensor]) -> None:
-    """Judge posteriors that are all the same, far apart, and of many dimensions."""
-    spread = uniform(-1, 1, 5, 1000, seed=123)
-    noise = uniform(-1.7, 1.7, 5, 1000, seed=124)
-    cases = {
-        "With all posteriors the same": (torch.ones(4, 2), -torch.ones(4, 2), noise[:4, :2]),
-        "With posteriors far apart": (300 * spread[:, :2], -spread[:, :2].abs(), noise[:, :2]),
-        "With D = 1000": (0.05 * spread, -0.2 * spread.abs(), noise),
-        "With D = 1000 and narrow posteriors": (0.001 * spread, spread - 7, noise),
-        "With N = 1": (spread[:1, :2], spread[:1, :2], noise[:1, :2]),
-    }
-    for name, (mean, log_var, noise_part) in cases.items():
-        arguments = {
-            "mean": mean,
-            "log_var": log_var,
-            "z": mean + (log_var / 2).exp() * noise_part,
-        }
-        result = _single(call(answer, **arguments))
-        expected = exact(**{key: value.double() for key, value in arguments.items()})
-        if result.shape == expected.shape and not torch.isfinite(result):
-            raise NotYet(
-                f"{name} the result is not finite: the densities themselves are too small or too "
-                "large for floating point. Stay with logarithms, and use `torch.logsumexp`."
-            )
-        if result.shape == expected.shape and "1000" in name and (result - expected).abs() > 1:
-            raise NotYet(
-                f"{name} the result is far off: the densities themselves are too small or too "
-                "large for floating point. A small number added hides the infinity but not the "
-                "error. Stay with logarithms, and use `torch.logsumexp`."
-            )
-        compare(result, expected, setting=f"{name}, ", atol=5e-3)
-
-
-def _judge_foreign_codes(answer: object, exact: Callable[..., Tensor]) -> None:
-    """Judge codes that lie under other posteriors: the estimate is negative."""
-    arguments = {
-        "mean": torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]),
-        "log_var": -torch.ones(3, 2),
-        "z": torch.tensor([[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]]),
-    }
-    expected = exact(**{key: value.double() for key, value in arguments.items()})
+    )
+    value = _exact(**arguments)
     hint = (
         "The estimate is negative here, and you cut it off or took its absolute value. One sample "
         "for each image may give a negative number; changing it makes the estimate biased."
     )
-    wrong = {hint: [expected.clamp(min=0), expected.abs()]}
-    result = _single(call(answer, **arguments))
-    compare(result, expected, wrong, setting="With codes under other posteriors, ")
+    slips = {hint: [value.clamp(min=0), value.abs()]}
+    return Case("With codes under other posteriors, ", arguments, slips=slips)
 
 
-def _single(result: object) -> Tensor:
-    """Return a result of one number as a tensor without axes."""
-    tensor = as_tensor(result)
-    return tensor.reshape(()) if tensor.numel() == 1 else tensor
+def _general() -> Case:
+    mean, log_var = uniform(-1.5, 1.5, 6, 3, seed=120), uniform(-0.6, 1.4, 6, 3, seed=121)
+    z = mean + (log_var / 2).exp() * uniform(-1.5, 1.5, 6, 3, seed=122)
+    return Case("With N = 6 and D = 3, ", dict(zip(_NAMES, (mean, log_var, z), strict=True)))
+
+
+FunctionTask(
+    "mixtures.mutual_information",
+    number="4.6",
+    title="How much the code knows about the index",
+    answer="mutual_information",
+    reference=_exact,
+    slips=_slips,
+    read=single,
+    cases=[_general(), *_limits(), _foreign()],
+    also_right={
+        _with_entropies: "Right, with exact entropies in the place of log q(z_n | x_n). At the "
+        "same sample the errors of the two logarithms often cancel; here they can't, and log N may "
+        "be exceeded."
+    },
+    praise="It never exceeds log N: an index holds no more. (It may be negative.)",
+)

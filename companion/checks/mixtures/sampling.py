@@ -1,275 +1,226 @@
-"""Check of sampling from a mixture: by its components' moments and by a closed-form CDF.
-
-Every limit is six standard errors wide or wider, so that no correct answer meets bad luck:
-the generator's seed is fixed, but each way of writing the code uses its numbers differently.
-"""
+"""Check of sampling from a mixture: by its components' moments and by a closed-form CDF."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from companion.checks.authoring import NotYet, as_tensor, call, exercise, nearest
+from companion.checks.authoring import NotYet, SamplingTask
 
 _N = 3999  # no multiple of ten, so that counts n * weight must be rounded; a loop may take it
 _WEIGHTS = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
-_LOGITS = (_WEIGHTS.log() + 3).float()  # positive: as raw weights they would be 0.5, 0.36, 0.14
 _MEAN = torch.tensor([[-30.0, 0.0], [0.0, 30.0], [30.0, -30.0]])
 _STD = torch.tensor([[0.5, 1.4], [1.4, 0.4], [1.7, 0.6]])
-_LOG_VAR = 2 * _STD.log()
+_MIXTURE = {
+    "logits": (_WEIGHTS.log() + 3).float(),  # positive: as raw weights they would be .5, .36, .14
+    "mean": _MEAN,
+    "log_var": 2 * _STD.log(),
+}
 
-_AVERAGED = (
-    "Your samples lie between the components, where the mixture has no density. A sample comes "
-    "from one component, drawn anew for each sample; it is not an average of the components."
-)
-_MIXED_DIMS = (
-    "Some samples take one coordinate from one component and the other from another. Draw one "
-    "component for the whole code, not one for each dimension."
-)
-_NO_MEAN = (
-    "Your samples lie around the origin, where no component does: add the mean of the component "
-    "that was drawn."
-)
-_NOT_NORMAL = (
-    "Your noise has the right mean and the right variance at most: its shape is not that of a "
-    "Gaussian. {} Draw it with `torch.randn`, and leave it as it is."
-)
-_SORTED = (
-    "Your samples come sorted by component: all of the first, then all of the next. So the first "
-    "ten of them are no sample of the mixture. Draw a component for each sample, or shuffle."
-)
-_ONE_COMPONENT = (
-    "All samples of a call come from the same component. Draw a component for each sample."
-)
-
-
-@exercise("mixtures.sample", number="4.5", answer="draw", title="Sampling from a mixture")
-def sample(answer: object) -> str:
-    """Judge `draw(n, logits, mean, log_var, generator)`: samples (n, D)."""
-    far_apart = {"logits": _LOGITS, "mean": _MEAN, "log_var": _LOG_VAR}
-    _judge_randomness(answer, far_apart)
-    z = _draw(answer, _N, seed=1, **far_apart)
-    component = _components(z)
-    _judge_components(z, component)
-    _judge_shape(_standardized(z, component))
-    _judge_order(component)
-    _judge_weights(torch.bincount(component, minlength=3).double() / len(z))
-    _judge_single_draws(answer, far_apart)
-    _judge_overlap(answer)
-    return "Its weights, means, spreads and distribution function agree with the density."
-
-
-def _draw(answer: object, n: int, seed: int, **arguments: Tensor) -> Tensor:
-    """Return the learner's samples as float64, with the right shape."""
-    generator = torch.Generator().manual_seed(seed)
-    z = as_tensor(call(answer, n=n, **arguments, generator=generator), "Your result")
-    dim = arguments["mean"].shape[1]
-    if z.shape != (n, dim):
-        remedy = ""
-        if z.shape == (dim,):
-            remedy = " Draw n samples, not one."
-        elif z.ndim == 3:
-            remedy = " Keep only the drawn component of each sample."
-        elif z.ndim == 2 and z.shape[1] == dim:
-            remedy = " Do you draw a rounded number from each component? Draw a component for each."
-        raise NotYet(
-            f"With n = {n}, K = {len(arguments['mean'])} and D = {dim}, your result has shape "
-            f"{tuple(z.shape)}; it should be {(n, dim)}.{remedy}"
-        )
-    if not torch.isfinite(z).all():
-        raise NotYet("Your samples hold NaN or infinity.")
-    return z.double()
-
-
-def _judge_randomness(answer: object, arguments: dict[str, Tensor]) -> None:
-    """Judge that the samples depend on the generator, and on nothing else."""
-    first, again = (_draw(answer, 40, seed=2, **arguments) for _ in range(2))
-    if not torch.equal(first, again):
-        raise NotYet(
-            "Two calls with generators in the same state give different samples. Pass "
-            "`generator=generator` to every random function: to `torch.multinomial` and to "
-            "`torch.randn` (which has it; `torch.randn_like` may not)."
-        )
-    if torch.equal(first, _draw(answer, 40, seed=3, **arguments)):
-        raise NotYet(
-            "The samples are the same whatever the generator. Is a seed fixed inside, or is there "
-            "no randomness at all?"
-        )
-    generator = torch.Generator().manual_seed(4)
-    one, two = (as_tensor(call(answer, n=40, **arguments, generator=generator)) for _ in range(2))
-    if torch.equal(one, two):
-        raise NotYet(
-            "Two calls in a row with one generator give the same samples twice. Draw from the "
-            "generator itself instead of starting another one with its seed."
-        )
+Sampler = Callable[..., Tensor]
+Pick = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _components(z: Tensor) -> Tensor:
-    """Return the component of each sample, (n,); raise if some belong to none."""
-    distance = (z[:, None] - _MEAN.double()).abs()  # (n, K, D)
-    belongs = (distance < 14).all(-1)  # eight standard deviations of the widest and more
-    component = (z[:, None] - _MEAN.double()).norm(dim=-1).argmin(1)
-    if belongs.any(1).double().mean() > 0.99:
-        if len(component.unique()) == 1:
-            raise NotYet(_ONE_COMPONENT)
-        return component
-    if (z.abs() < 9).double().mean() > 0.99:
-        raise NotYet(_NO_MEAN)
-    if _is_centered(z, component):  # only the spread is too wide
-        return component
-    per_dimension = (distance < 14).any(1).all(-1)
-    raise NotYet(_MIXED_DIMS if per_dimension.double().mean() > 0.99 else _AVERAGED)
+    """Return the nearest component of each sample, (n,)."""
+    return (z[:, None] - _MEAN.double()).square().sum(-1).argmin(1)
 
 
-def _is_centered(z: Tensor, component: Tensor) -> bool:
-    """Tell whether the samples nearest to each component have its mean, roughly."""
-    centers = [z[component == k].mean(0) for k in range(len(_MEAN))]
-    return all(bool(((a - b).abs() < 2).all()) for a, b in zip(centers, _MEAN, strict=True))
+def _look(z: Tensor) -> dict[str, Tensor]:
+    """Return shares, moments, tails and order; a component with few samples has no moments."""
+    component = _components(z)
+    belongs = ((z[:, None] - _MEAN.double()).abs() < 14).all(-1).any(1)  # eight of the widest stds
+    shares = torch.bincount(component, minlength=3).double() / len(z)
+    mean, std, together = torch.zeros(3, 2).double(), torch.ones(3, 2).double(), torch.zeros(3)
+    for k in (shares * len(z) > 20).nonzero().flatten().tolist():
+        part = z[component == k]
+        mean[k], std[k] = part.mean(0) - _MEAN[k], part.std(0).clamp_min(1e-3)
+        noise = (part - part.mean(0)) / std[k]
+        together[k] = (noise[:, 0] * noise[:, 1]).mean()
+    noise = (z - _MEAN.double()[component] - mean[component]) / std[component]
+    beyond = (noise.abs() > 3).double().sum()
+    return {
+        "belongs": belongs.double().mean(),
+        "shares": shares,
+        "stds": std.log(),
+        "means": mean,
+        "together": together.double(),
+        "tails": 2 * (beyond + 3 / 8).sqrt(),  # its spread is one, whatever its mean
+        "skew": (noise**3).mean(),
+        "kurtosis": (noise**4).mean(),
+        "order": (component[1:] != component[:-1]).double().mean(),
+    }
 
 
-_WEIGHT_SLIPS = {
-    "You draw every component with the same probability.": torch.full_like(_WEIGHTS, 1 / 3),
-    "You used the logits as if they were the weights: `softmax(logits)` makes weights of "
-    "them.": _LOGITS.double() / _LOGITS.double().sum(),
-    "You used a sigmoid, which is for two outcomes. With more it takes `softmax(logits)`.": (
-        _LOGITS.double().sigmoid() / _LOGITS.double().sigmoid().sum()
+def _randn(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator)
+
+
+def _draw(
+    *,
+    weigh: Callable[[Tensor], Tensor] = lambda logits: logits.softmax(0),
+    scale: Callable[[Tensor], Tensor] = lambda log_var: (log_var / 2).exp(),
+    noise: Callable[..., Tensor] = _randn,
+    pick: Pick = lambda k, other: (k, k),
+    add_mean: bool = True,
+) -> Sampler:
+    """Return a sampler, right or with something wrong.
+
+    `pick` gets two components drawn for each sample, (n,), and returns the one that the mean and
+    the one that the spread belongs to.
+    """
+
+    def draw(
+        n: int, logits: Tensor, mean: Tensor, log_var: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        drawn = torch.multinomial(weigh(logits), 2 * n, replacement=True, generator=generator)
+        at, of = pick(*drawn.chunk(2))
+        spread = scale(log_var)[of] * noise(generator, n, mean.shape[1])
+        return mean[at] + spread if add_mean else spread
+
+    return draw
+
+
+def _averaged(
+    n: int, logits: Tensor, mean: Tensor, log_var: Tensor, generator: torch.Generator
+) -> Tensor:
+    every = mean + (log_var / 2).exp() * _randn(generator, n, *mean.shape)
+    return (logits.softmax(0)[:, None] * every).sum(1)
+
+
+def _averaged_parameters(
+    n: int, logits: Tensor, mean: Tensor, log_var: Tensor, generator: torch.Generator
+) -> Tensor:
+    weights = logits.softmax(0)
+    return weights @ mean + (weights @ (log_var / 2).exp()) * _randn(generator, n, mean.shape[1])
+
+
+def _by_dimension(
+    n: int, logits: Tensor, mean: Tensor, log_var: Tensor, generator: torch.Generator
+) -> Tensor:
+    columns = zip(mean.T[..., None], log_var.T[..., None], strict=True)
+    return torch.cat([_draw()(n, logits, m, v, generator) for m, v in columns], dim=1)
+
+
+def _one(k: int) -> Pick:
+    return lambda drawn, other: (0 * drawn + k, 0 * drawn + k)
+
+
+def _spread_of(k: int) -> Pick:
+    return lambda drawn, other: (drawn, 0 * drawn + k)
+
+
+_UNIFORM = "`torch.rand` is uniform on [0, 1]; the noise is normal."
+_SHAPE = (
+    "Your noise has the right mean and the right variance at most: its shape is not that of a "
+    "Gaussian. Draw it from the normal distribution, and leave it as it is."
+)
+_PROBABILITY = "A component is drawn with the probability that the logits give it."
+_SAME_POINT = "All samples of a component are the same point. Add noise of its own to each sample."
+_SPREAD = "Each component has its own standard deviations, the roots of its variances."
+
+_SLIPS: dict[str, Sampler | list[Sampler]] = {
+    "Your samples lie between the components, where the mixture has no density. A sample comes "
+    "from one component, drawn anew for each sample; it is not an average of the components.": [
+        _averaged,
+        _averaged_parameters,
+    ],
+    "Some samples take one coordinate from one component and the other from another. Draw one "
+    "component for the whole code, not one for each dimension.": _by_dimension,
+    "Your samples lie around the origin, where no component does: add the mean of the component "
+    "that was drawn.": _draw(add_mean=False),
+    "All samples of a call come from the same component. Draw a component for each sample.": [
+        _draw(pick=_one(k)) for k in range(3)
+    ],
+    "You draw every component with the same probability.": _draw(weigh=torch.ones_like),
+    "You used the logits as if they were the weights. They become weights by a softmax.": _draw(
+        weigh=lambda logits: logits.clamp(min=1e-6)
+    ),
+    "You used a sigmoid, which is for two outcomes. With more it takes a softmax.": _draw(
+        weigh=torch.sigmoid
+    ),
+    "You used `exp(log_var)` as the standard deviation. It is the variance: the standard "
+    "deviation is its root.": _draw(scale=torch.exp),
+    "You doubled `log_var` where it is to be halved: the standard deviation is the root of the "
+    "variance.": _draw(scale=lambda log_var: (2 * log_var).exp()),
+    _UNIFORM: _draw(noise=lambda generator, *shape: torch.rand(shape, generator=generator)),
+    "The noise is not scaled: multiply it by the standard deviation.": _draw(scale=torch.ones_like),
+    "You took the root twice: half of `log_var` is the logarithm of the root already.": _draw(
+        scale=lambda log_var: (log_var / 4).exp()
+    ),
+    "You used `log_var` itself. It is the logarithm of the variance.": _draw(
+        scale=lambda log_var: log_var
+    ),
+    "You divided by the standard deviation. Multiply by it.": _draw(
+        scale=lambda log_var: (-log_var / 2).exp()
+    ),
+    "The component is drawn twice, once for the mean and once for the spread. Draw it once, and "
+    "use it for both.": _draw(pick=lambda k, other: (k, other)),
+    "All of your noise has the same sign: is there an `abs`?": _draw(
+        noise=lambda *given: _randn(*given).abs()
+    ),
+    "The spread belongs to another component: the one that was drawn decides it too.": [
+        _draw(pick=_spread_of(k)) for k in range(3)
+    ],
+    _SAME_POINT: [
+        _draw(scale=torch.zeros_like),
+        _draw(noise=lambda generator, n, dim: _randn(generator, dim)),
+    ],
+    "Within a component the two dimensions of your samples go together, but they are "
+    "independent. Draw a noise of its own for each dimension.": _draw(
+        noise=lambda generator, n, dim: _randn(generator, n, 1)
+    ),
+    f"{_SHAPE} Is it cut off?": [
+        _draw(noise=lambda *given, at=at: _randn(*given).clamp(-at, at)) for at in (1, 1.5, 2, 2.5)
+    ],
+    f"{_SHAPE} A uniform number stays uniform when it is scaled.": _draw(
+        noise=lambda generator, *shape: (torch.rand(shape, generator=generator) - 0.5) * 12**0.5
+    ),
+    f"{_SHAPE} A sum of a few uniform numbers is only nearly normal.": _draw(
+        noise=lambda generator, *shape: (
+            2 * (torch.rand(3, *shape, generator=generator) - 0.5).sum(0)
+        )
+    ),
+    "Your samples come sorted by component: all of the first, then all of the next. So the first "
+    "ten of them are no sample of the mixture. Draw a component for each sample, or shuffle.": (
+        _draw(pick=lambda k, other: (k.sort().values, k.sort().values))
     ),
 }
 
 
-def _judge_weights(share: Tensor) -> None:
-    def off(weights: Tensor) -> float:
-        """Return the largest deviation, 1 at six standard errors."""
-        return float(((share - weights).abs() / (weights * (1 - weights) / _N).sqrt()).max()) / 6
-
-    if off(_WEIGHTS) <= 1:
-        return
-    shares = ", ".join(f"{value:.2f}" for value in share.tolist())
-    found = f"For weights 0.60, 0.30, 0.10 the components' shares of your samples are {shares}. "
-    hint = nearest({text: [off(weights)] for text, weights in _WEIGHT_SLIPS.items()})
-    if hint:
-        raise NotYet(found + hint)
-    if share.max() > 0.999:
-        raise NotYet(found + "You take the most likely component. Draw one at random.")
-    raise NotYet(found + "Draw component k with probability `softmax(logits)[k]`.")
+def _rounded(values: Tensor, digits: int) -> str:
+    return str([[round(v, digits) for v in row] for row in values.tolist()])
 
 
-def _judge_components(z: Tensor, component: Tensor) -> None:
-    """Judge each component's spread, center and independence of dimensions."""
-    for k in component.unique().tolist():
-        part = z[component == k]
-        if len(part) < 60:  # too few to judge; the weights are judged next
-            continue
-        _judge_spread(part, _STD[k].double(), k)
-        error = 6 * _STD[k].double() / math.sqrt(len(part))
-        off = part.mean(0) - _MEAN[k].double()
-        if (off.abs() > error).any():
-            raise NotYet(
-                f"Component {k} has the mean {_MEAN[k].tolist()}, but your samples of it have "
-                f"{[round(value, 2) for value in part.mean(0).tolist()]}."
-            )
-        if torch.corrcoef(part.T)[0, 1].abs() > 6 / math.sqrt(len(part)):
-            raise NotYet(
-                "Within a component the two dimensions of your samples go together, but they are "
-                "independent. Draw a noise of its own for each dimension: shape (n, D)."
-            )
+def _tell_shares(found: Tensor, right: Tensor) -> str:
+    shares = ", ".join(f"{value:.2f}" for value in found.tolist())
+    return f"(For weights 0.60, 0.30, 0.10 the components' shares of your samples are {shares}.)"
 
 
-def _spread_slips(std: Tensor) -> dict[str, list[Tensor]]:
-    """Return the wrong standard deviations that we know of, for a component that has `std`."""
-    drawn_again = (_WEIGHTS[:, None] * _STD.double() ** 2).sum(0).sqrt()
-    return {
-        "You used `exp(log_var)` as the standard deviation. It is the variance: the standard "
-        "deviation is its root.": [std**2],
-        "You doubled `log_var` where it is to be halved: the standard deviation is the root of "
-        "the variance.": [std**4],
-        "`torch.rand` is uniform on [0, 1]; the noise is normal: `torch.randn`.": [
-            std / math.sqrt(12)
-        ],
-        "The noise is not scaled: multiply it by the standard deviation.": [torch.ones_like(std)],
-        "You took the root twice: `exp(log_var / 2)` is the root already.": [std.sqrt()],
-        "You used `log_var` itself. It is the logarithm of the variance.": [(2 * std.log()).abs()],
-        "You divided by the standard deviation. Multiply by it.": [1 / std],
-        "The component is drawn twice, once for the mean and once for the spread. Draw it once, "
-        "and use it for both.": [drawn_again],
-        "All of your noise has the same sign: is there an `abs`?": [
-            std * math.sqrt(1 - 2 / math.pi)
-        ],
-        "The spread belongs to another component. Index `log_var` too.": [
-            other.double() for other in _STD if not torch.equal(other.double(), std)
-        ],
-    }
+def _tell_stds(found: Tensor, right: Tensor) -> str:
+    return (
+        f"(The components have the standard deviations {_rounded(_STD, 2)}, your samples "
+        f"{_rounded(found.exp(), 2)}.)"
+    )
 
 
-def _judge_spread(part: Tensor, std: Tensor, k: int) -> None:
-    """Judge the standard deviations of the samples (n, D) of component k."""
-    got, limit = part.std(0), 6 / math.sqrt(2 * len(part))
-    limit += limit**2
-
-    def off(value: Tensor) -> float:
-        return float((got / value).log().abs().max()) / limit
-
-    if off(std) <= 1:
-        return
-    if (got < 1e-3).all():
-        raise NotYet(
-            "All samples of a component are the same point. Add noise of its own to each sample."
-        )
-    numbers = [round(value, 3) for value in got.tolist()]
-    found = f"Component {k} has the standard deviations {[round(v, 3) for v in std.tolist()]}, "
-    found += f"but your samples of it have {numbers}. "
-    slips = _spread_slips(std)
-    hint = nearest({text: [off(value) for value in values] for text, values in slips.items()})
-    if hint:
-        raise NotYet(found + hint)
-    if len(part) > 1000:  # a cut narrows the spread as well
-        _judge_shape(((part - part.mean(0)) / got).flatten())
-    raise NotYet(found + "Each component has its own, the root of its variance.")
+def _tell_means(found: Tensor, right: Tensor) -> str:
+    return f"(Your samples' means are off by {_rounded(found, 2)}.)"
 
 
-def _standardized(z: Tensor, component: Tensor) -> Tensor:
-    """Return the noise behind the samples, as far as they show it; (n * D,)."""
-    return ((z - _MEAN.double()[component]) / _STD.double()[component]).flatten()
+def _tell_tails(found: Tensor, right: Tensor) -> str:
+    beyond = round(float((found / 2) ** 2 - 3 / 8))
+    return (
+        f"(Of {2 * _N} numbers {beyond} lie beyond three standard deviations; of a Gaussian's it "
+        f"would be about {0.0027 * 2 * _N:.0f}.)"
+    )
 
 
-def _judge_shape(noise: Tensor) -> None:
-    """Judge third and fourth moments and the tails of standardized noise, some thousand numbers.
-
-    The limits are six standard errors, and for the tails a count that chance gives once in ten
-    million times. The sum of three uniform numbers has no number beyond 3 at all.
-    """
-    size = len(noise)
-    skew, kurtosis = float((noise**3).mean()), float((noise**4).mean() / noise.var() ** 2)
-    beyond, expected = int((noise.abs() > 3).sum()), 0.0027 * size
-    if expected > 10 and beyond < expected - 4.2 * math.sqrt(expected):
-        raise NotYet(
-            _NOT_NORMAL.format(
-                f"Of {size} numbers {beyond} lie beyond three standard deviations; of a Gaussian's "
-                f"it would be about {expected:.0f}."
-            )
-        )
-    if abs(skew) > 6 * math.sqrt(15 / size):
-        raise NotYet(_NOT_NORMAL.format("It leans to one side."))
-    if abs(kurtosis - 3) > 6 * math.sqrt(24 / size):
-        raise NotYet(
-            _NOT_NORMAL.format(
-                f"Its fourth moment is {kurtosis:.3g} times the squared variance, not 3."
-            )
-        )
-
-
-def _judge_order(component: Tensor) -> None:
-    """Judge that neighbors differ about as often as independent draws do."""
-    changes = (component[1:] != component[:-1]).double().mean()
-    if changes < 0.5 * (1 - (_WEIGHTS**2).sum()):
-        raise NotYet(_SORTED)
-
-
-def _judge_single_draws(answer: object, arguments: dict[str, Tensor]) -> None:
-    """Judge forty calls for one sample: all the components must turn up."""
-    z = torch.cat([_draw(answer, 1, seed=100 + s, **arguments) for s in range(40)])
-    component = (z[:, None] - _MEAN.double()).square().sum(-1).argmin(1)
+def _judge_single_draws(draw: Callable[..., Tensor]) -> None:
+    """Judge forty calls for one sample: not all may be of one component."""
+    component = _components(torch.cat([draw(1, seed=100 + s) for s in range(40)]))
     if len(component.unique()) < 2:
         raise NotYet(
             "Right for many samples, but forty calls for a single one all gave the same "
@@ -277,13 +228,13 @@ def _judge_single_draws(answer: object, arguments: dict[str, Tensor]) -> None:
         )
 
 
-def _judge_overlap(answer: object) -> None:
+def _judge_overlap(draw: Callable[..., Tensor]) -> None:
     """Judge two overlapping components in one dimension by the distribution function."""
     weights = torch.tensor([0.25, 0.75], dtype=torch.float64)
     mean, std = torch.tensor([[-1.0], [0.8]]), torch.tensor([[0.5], [1.5]])
     n = 1000
-    z = _draw(answer, n, seed=5, logits=weights.log().float(), mean=mean, log_var=2 * std.log())
-    ordered = z[:, 0].sort().values
+    z = draw(n, seed=5, logits=weights.log().float(), mean=mean, log_var=2 * std.log())
+    ordered = z.flatten().sort().values
     cdf = (weights * Normal(mean[:, 0].double(), std[:, 0].double()).cdf(ordered[:, None])).sum(1)
     steps = torch.arange(n + 1, dtype=torch.float64) / n
     gap = torch.maximum(steps[1:] - cdf, cdf - steps[:-1]).max().item()
@@ -293,3 +244,42 @@ def _judge_overlap(answer: object) -> None:
             f"some point is off by {gap:.3f} from the distribution function, which is more than "
             "chance allows."
         )
+
+
+def _wrong_shape(z: Tensor) -> str:
+    if z.ndim == 1:
+        return " Draw n samples, not one."
+    if z.ndim == 3:
+        return " Keep only the drawn component of each sample."
+    return " Do you draw a rounded number from each component? Draw a component for each."
+
+
+SamplingTask(
+    "mixtures.sample",
+    number="4.5",
+    title="Sampling from a mixture",
+    answer="draw",
+    arguments=_MIXTURE,
+    shape=lambda mean, **_: mean.shape[1:],
+    n=_N,
+    reference=_draw(),
+    slips=_SLIPS,
+    look=_look,
+    floors={"belongs": 0.01, "shares": 0.003, "stds": 0.01, "means": 0.02, "together": 0.01,
+            "tails": 0.2, "skew": 0.02, "kurtosis": 0.05, "order": 0.01},
+    tell={"shares": _tell_shares, "stds": _tell_stds, "means": _tell_means, "tails": _tell_tails},
+    otherwise={
+        "belongs": "Some of your samples belong to no component.",
+        "shares": _PROBABILITY,
+        "stds": _SPREAD,
+        "means": "The means of the components are not those that you were given.",
+        "together": "Within a component the two dimensions of your samples go together.",
+        "tails": _SHAPE,
+        "skew": f"{_SHAPE} It leans to one side.",
+        "kurtosis": _SHAPE,
+        "order": "Your samples' order says something: neighbors are too often of one component.",
+    },
+    wrong_shape=_wrong_shape,
+    further=[_judge_single_draws, _judge_overlap],
+    praise="Its weights, means, spreads and distribution function agree with the density.",
+)  # fmt: skip

@@ -11,6 +11,7 @@ from companion.checks.mnist import (  # noqa: I001 - the chapter's order
     path,
     repair,
     normalizer,
+    build,
 )
 from companion.checks.mnist.questions import QUIZ
 from companion.checks.mnist.runs import DIAGNOSIS
@@ -18,6 +19,7 @@ from companion.checks.mnist.runs import DIAGNOSIS
 __all__ = [
     "DIAGNOSIS",
     "QUIZ",
+    "build",
     "loss",
     "normalizer",
     "path",

@@ -95,55 +95,41 @@ def _losses(
 def _slips(encode: Codes, decode: object, x: Tensor, noise: Tensor) -> Slips:
     """Return what a repair often goes wrong in, for each reading of the second layer."""
     mean, raw = (each.double() for each in encode(x))
-
-    def parts(z_log_var: Tensor, kl_log_var: Tensor, noise: Tensor = noise) -> Any:
-        return _parts(mean, z_log_var, kl_log_var, x, noise)
-
-    def trained(loss: Callable[[Tensor, Tensor], Tensor]) -> list:
-        return [(loss(*parts(read(raw), read(raw))), None) for read in _READINGS]
-
-    def reported(loss: Callable[[Tensor, Tensor], Tensor], noise: Tensor = noise) -> list:
-        return [(None, loss(*parts(read(raw), read(raw), noise))) for read in _READINGS]
-
-    def right(bce: Tensor, kl: Tensor) -> Tensor:
-        return (bce + kl.sum(1)).mean()
-
     log_vars = [F.softplus(raw), *(read(raw) for read in _READINGS)]
-    mixed = [parts(a, b) for a, b in permutations(log_vars, 2) if not torch.allclose(a, 2 * b)]
+    parts = [_parts(mean, each, each, x, noise) for each in log_vars[1:]]
+    mixed = [(a, b) for a, b in permutations(log_vars, 2) if not torch.allclose(a, 2 * b)]
+    bce, kl = (torch.stack(each) for each in zip(*parts, strict=True))
+    b, k = bce.mean(1), kl.sum(2).mean(1)  # one entry for each reading
+    b_mean = torch.stack([_parts(mean, v, v, x, 0 * noise)[0].mean() for v in log_vars[1:]])
+
+    def trained(*losses: Tensor) -> list:
+        return [(value, None) for loss in losses for value in loss]
+
+    def reported(losses: Tensor) -> list:
+        return [(None, value) for value in losses]
+
     return {
         "The cross-entropy is summed over the batch, the KL divergence averaged: a silent beta of "
-        "1/B. Divide by the number of images.": trained(
-            lambda bce, kl: bce.sum() + kl.sum(1).mean()
-        ),
-        "Both terms are summed over the batch. Average them over it.": trained(
-            lambda bce, kl: bce.sum() + kl.sum()
-        ),
-        "You return one number for each image. Average over the batch.": trained(
-            lambda bce, kl: bce + kl.sum(1)
-        ),
+        "1/B. Divide by the number of images.": trained(_B * b + k),
+        "Both terms are summed over the batch. Average them over it.": trained(_B * (b + k)),
+        "You return one number for each image. Average over the batch.": trained(bce + kl.sum(2)),
         "The KL divergence is averaged over the latent dimensions now. It was summed, and that was "
-        "right.": [
-            *trained(lambda bce, kl: bce.mean() + kl.mean()),
-            *trained(lambda bce, kl: bce.mean() / _PIXELS + kl.mean()),
-        ],
+        "right.": trained(b + k / _D, b / _PIXELS + k / _D),
         "You made both terms smaller by the number of pixels. The minimum is right, but this is "
-        "no negative ELBO in nats.": trained(lambda bce, kl: right(bce, kl) / _PIXELS),
-        "The sign is wrong: a loss falls as the ELBO rises.": trained(
-            lambda bce, kl: -right(bce, kl)
-        ),
-        "The KL divergence is missing in the training loss.": trained(lambda bce, kl: bce.mean()),
-        "The training loss is the KL divergence alone.": trained(lambda bce, kl: kl.sum(1).mean()),
+        "no negative ELBO in nats.": trained((b + k) / _PIXELS),
+        "The sign is wrong: a loss falls as the ELBO rises.": trained(-b - k),
+        "The KL divergence is missing in the training loss.": trained(b),
+        "The training loss is the KL divergence alone.": trained(k),
         "The code z and the KL divergence use different variances. Both belong to one q.": [
-            (right(*each), None) for each in mixed
+            (bce.mean() + kl.sum(1).mean(), None)
+            for bce, kl in (_parts(mean, *pair, x, noise) for pair in mixed)
         ],
         "The second number decodes the mean. The ELBO expects over z: decode a sample, with the "
-        "same `noise`.": reported(right, 0 * noise),
+        "same `noise`.": reported(b_mean + k),
         "The second number is the ELBO. Report its negative, like the training loss.": reported(
-            lambda bce, kl: -right(bce, kl)
+            -b - k
         ),
-        "The second number is the cross-entropy alone. Add the KL divergence.": reported(
-            lambda bce, kl: bce.mean()
-        ),
+        "The second number is the cross-entropy alone. Add the KL divergence.": reported(b),
     }
 
 

@@ -2,31 +2,85 @@
 
 import math
 import random
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from companion.checks.authoring import (
-    NotAttempted,
+    Case,
     NotYet,
-    as_tensor,
+    RepairTask,
+    call,
     compare,
-    exercise,
-    is_blank,
+    distance,
+    nearest,
     require_no_nan,
+    several,
 )
-from companion.checks.authoring import call as call_answer
 
 _B, _D = 1500, 2
 
 # What is left of the original faults is named, not explained: finding them is the exercise.
 _NOISE = "the noise: how often does z lie below the mean?"
 _GRAPH = "the graph: what does autograd see of the way from `mean` and `log_var` to `z`?"
+_LEAF = (
+    "the graph: z asks for a gradient now, but it is a beginning, not a result. Does anything "
+    "arrive at `mean` and `log_var`?"
+)
+_DRAWN = (
+    "the graph: the gradient that arrives at `mean` and `log_var` is zero. Whatever draws z does "
+    "not say how z moves with them."
+)
 _DENSITY = "log q(z): which of its terms want the standard deviation, which the variance?"
 _HALF = "log q(z): one of its two terms is right now. Look at the other."
 
+Make = Callable[[Tensor, Tensor, Tensor], Tensor]
+LogQ = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-def sizes() -> tuple[Tensor, Tensor]:
+
+def _terms(z: Tensor, mean: Tensor, log_std: Tensor, var: Tensor) -> Tensor:
+    return -0.5 * math.log(2 * math.pi) - log_std - 0.5 * (z - mean) ** 2 / var
+
+
+def _log_q(log_std: float, var: float) -> LogQ:
+    """Return log q(z), (B,), with log_var scaled in the logarithm and in the divisor."""
+    return lambda z, mean, log_var: _terms(z, mean, log_std * log_var, (var * log_var).exp()).sum(
+        -1
+    )
+
+
+_DENSITIES = {_DENSITY: [_log_q(0.25, 0.5)], _HALF: [_log_q(0.5, 0.5), _log_q(0.25, 1.0)]}
+_RIGHT = _log_q(0.5, 1.0)
+
+
+def _reparameterized(mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    return mean + std * noise
+
+
+def _without_graph(mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    return (mean + std * noise).detach()
+
+
+def _as_leaf(mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    return (mean + std * noise).detach().requires_grad_()
+
+
+def _as_drawn(mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    """Return z with the gradient that `torch.normal(mean, std)` has."""
+    return (mean + std * noise).detach() + 0 * mean + 0 * std
+
+
+def _version(
+    draw: Callable[[Tensor], Tensor], make: Make, density: LogQ, mean: Tensor, log_var: Tensor
+) -> tuple[Tensor, Tensor]:
+    std = (log_var / 2).exp()
+    z = make(mean, std, draw(std))
+    return z, density(z, mean, log_var)
+
+
+def _sizes() -> tuple[Tensor, Tensor]:
     """Return mean and log_var, each (1500, 2), spread evenly.
 
     They are not random: with a seed of ours that happens to be the learner's too, their noise
@@ -37,27 +91,150 @@ def sizes() -> tuple[Tensor, Tensor]:
     return (4 * mean - 2).float(), (2.6 * log_var - 1.4).float()
 
 
-def _terms(z: Tensor, mean: Tensor, log_std: Tensor, var: Tensor) -> Tensor:
-    return -0.5 * math.log(2 * math.pi) - log_std - 0.5 * (z - mean) ** 2 / var
+_NAMES = ("z", "log q(z)")
 
 
-def _density_of_stub(z: Tensor, mean: Tensor, log_var: Tensor) -> list[Tensor]:
-    """Return log q(z) per dimension with the std for the variance: in both terms, in either."""
-    std, var = (log_var / 2).exp(), log_var.exp()
-    return [
-        _terms(z, mean, log_var / 4, std),
-        _terms(z, mean, log_var / 2, std),
-        _terms(z, mean, log_var / 4, var),
+def _find(answer: Any) -> list[str]:
+    """Return those of the original faults that are left; if there are none, judge all the rest."""
+    torch.manual_seed(0)  # the learner's noise, the same every time; the caller's state is kept
+    random.seed(0)
+    mean, log_var = (value.requires_grad_() for value in _sizes())
+    z, log_q = several(call(answer, mean=mean, log_var=log_var), _NAMES)
+    values, parameters = z.double(), (mean.detach().double(), log_var.detach().double())
+    if z.shape != mean.shape:
+        raise NotYet(f"z has shape {tuple(z.shape)}; it should be {tuple(mean.shape)}.")
+    if not torch.isfinite(z).all():
+        raise NotYet("z holds NaN or infinity. Look for a logarithm or a root of a negative.")
+    _require_own_noise(values, *parameters)
+    moving, moving_log_q = answer(mean, log_var)
+    faults = [
+        *_noise_fault(values, *parameters),
+        *_graph_fault(moving, mean, log_var),
+        *_density_fault(log_q, values, *parameters),
     ]
+    if not faults:
+        _judge_noise(values, *parameters)
+        right = _RIGHT(values, *parameters)
+        slips = density_slips(values, *parameters)
+        compare(log_q, right, slips, what="log q(z)", rtol=1e-4, atol=2e-3)
+        if torch.allclose(moving.detach().double(), values):
+            raise NotYet(
+                "Two calls gave the same z. Each call needs fresh noise: do not set a seed inside."
+            )
+        _judge_gradients(moving, moving_log_q, mean, log_var)
+    return faults
 
 
-def _other_densities(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
+def _standardized(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    return (z - mean) / (log_var / 2).exp()
+
+
+def _require_own_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
+    noise = _standardized(z, mean, log_var)
+    if noise.abs().max() < 1e-6:
+        raise NotYet("z equals the mean: the noise is gone.")
+    if any((rows - rows[:1]).abs().max() < 1e-3 for rows in (noise, noise.T)):
+        raise NotYet(
+            "The same noise is used more than once. Each entry of z needs noise of its own, of the "
+            "shape of `mean`."
+        )
+
+
+def _noise_fault(z: Tensor, mean: Tensor, log_var: Tensor) -> list[str]:
+    noise = _standardized(z, mean, log_var)
+    return [_NOISE] if (noise >= 0).all() or (noise <= 0).all() else []
+
+
+def _graph_fault(z: Any, mean: Tensor, log_var: Tensor) -> list[str]:
+    if not isinstance(z, Tensor) or not z.requires_grad:
+        return [_GRAPH]
+    found = torch.autograd.grad(z.sum(), [mean, log_var], allow_unused=True, retain_graph=True)
+    if all(slope is None for slope in found):
+        return [_LEAF]
+    return [_DRAWN] if all(slope is None or not slope.any() for slope in found) else []
+
+
+def _density_fault(log_q: Tensor, *arguments: Tensor) -> list[str]:
+    off = {
+        fault: [distance(log_q, density(*arguments), 1e-4, 1e-3) for density in codes]
+        for fault, codes in _DENSITIES.items()
+    }
+    fault = nearest(off)
+    return [fault] if fault else []
+
+
+def scales(mean: Tensor, log_var: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return, for each hint, what the noise is multiplied by and what is added, both wrong."""
+    std, var = (log_var / 2).exp(), log_var.exp()
+    return {
+        "You multiply the noise by the variance; the standard deviation belongs there.": (
+            mean,
+            var,
+        ),
+        "You multiply the noise by `log_var`; the standard deviation belongs there.": (
+            mean,
+            log_var,
+        ),
+        "You multiply the noise by the root of the standard deviation: one root too many.": (
+            mean,
+            std.sqrt(),
+        ),
+        "You divide the noise by the standard deviation. It stretches the noise.": (mean, 1 / std),
+        "The spread of z does not depend on `log_var`. Multiply the noise by the standard "
+        "deviation.": (mean, torch.ones_like(std)),
+        "The two have changed places: the noise is stretched by the standard deviation and shifted "
+        "by the mean, not the other way round.": (std, mean),
+        "The mean multiplies the noise together with the standard deviation: where is the "
+        "parenthesis? The mean shifts what is stretched already.": (mean * std, std),
+        "z lies around 0: the mean is not added.": (torch.zeros_like(mean), std),
+    }
+
+
+def _judge_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
+    """Judge (z - mean) / std: mean 0, variance 1, fourth moment 3, uncorrelated columns."""
+    noise = _standardized(z, mean, log_var)
+    if _is_standard(noise, mean, log_var):
+        return
+    for hint, (shift, scale) in scales(mean, log_var).items():
+        if _is_standard((z - shift) / scale, mean, log_var):
+            raise NotYet(hint)
+    if noise.mean().abs() > 0.12:
+        raise NotYet(f"The noise (z - mean) / std has the mean {noise.mean():.3g}; it should be 0.")
+    if (noise.var() - 1).abs() > 0.17:
+        raise NotYet(f"The noise (z - mean) / std has the variance {noise.var():.3g}, not 1.")
+    raise NotYet(
+        "The noise has mean 0 and variance 1 now, but it is not Gaussian. q is: its log-density "
+        "says so."
+    )
+
+
+def _is_standard(noise: Tensor, mean: Tensor, log_var: Tensor) -> bool:
+    """Tell whether 3000 entries look standard normal, within six standard errors or more.
+
+    Neither their sign nor their size may depend on the parameters.
+    """
+    moments = (noise**2).mean(), (noise**4).mean()
+    near = abs(noise.mean()) < 0.12 and abs(moments[0] - 1) < 0.17 and abs(moments[1] - 3) < 1.1
+    size = noise.abs().clamp_min(1e-6).log()
+    slopes = [
+        float((value * (by - by.mean())).mean() / by.var())
+        for value in (noise, size)
+        for by in (mean, log_var)
+    ]
+    return (
+        bool(near)
+        and bool((noise[:, 0] * noise[:, 1]).mean().abs() < 0.12)
+        and max(map(abs, slopes)) < 0.18  # the widest has a standard error of 0.027
+    )
+
+
+def density_slips(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
+    """Return log q(z) with new faults."""
     std, var = (log_var / 2).exp(), log_var.exp()
     right = _terms(z, mean, log_var / 2, var)
-    twice = _terms(z, mean, log_var, var)
     return {
-        "In log q(z), the term of the logarithm is log(var) / 2, or log(std). Yours has "
-        "log(var).": [twice.sum(1)],
+        "In log q(z), the term of the logarithm is that of the standard deviation, or half that of "
+        "the variance. Yours is twice as large.": [_terms(z, mean, log_var, var).sum(1)],
         "In log q(z) the variance is squared once too often: `std**2` is the variance, and "
         "`exp(log_var)` as well.": [
             _terms(z, mean, log_var / 2, var**2).sum(1),
@@ -82,134 +259,8 @@ def _other_densities(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list
     }
 
 
-@exercise(
-    "reparameterization.fix_the_trick", number="2.5", answer="sample", title="Repair a broken trick"
-)
-def fix_the_trick(answer: object) -> str:
-    """Judge `sample(mean, log_var)`: z (B, D) and log q(z) (B,), both with their gradients."""
-    torch.manual_seed(0)  # the learner's noise, the same every time; the caller's state is kept
-    random.seed(0)
-    mean, log_var = (value.requires_grad_() for value in sizes())
-    z, log_q = _two(call_answer(answer, mean=mean, log_var=log_var))
-    values = as_tensor(z, "z").double()
-    if values.shape != mean.shape:
-        raise NotYet(f"z has shape {tuple(values.shape)}; it should be {tuple(mean.shape)}.")
-    _require_finite(values)
-    arguments = (values, mean.detach().double(), log_var.detach().double())
-    _require_own_noise(*arguments)
-    faults = _faults(z, log_q, arguments)
-    if len(faults) == 3:
-        raise NotAttempted(
-            "All three faults are still there. A start: draw many z with mean 0 and variance 1. "
-            "What is their mean?"
-        )
-    if faults:
-        lines = "\n".join(f"- {fault}" for fault in faults)
-        count = len(faults)
-        raise NotYet(f"{count} fault{'s' if count > 1 else ''} left. Look at:\n\n{lines}")
-    _judge_noise(*arguments)
-    _judge_density(log_q, arguments)
-    _judge_second_call(answer, values)
-    return "All three faults are gone. None of them raises an error, and each spoils the training."
-
-
-def _two(result: object) -> tuple[object, object]:
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise NotYet("Return two tensors, as the given code does: `return z, log_q.sum(dim=-1)`.")
-    z, log_q = result
-    if is_blank(z) or is_blank(log_q):
-        raise NotYet("One of the two is still a placeholder.")
-    return z, log_q
-
-
-def _require_finite(values: Tensor) -> None:
-    if not torch.isfinite(values).all():
-        raise NotYet("z holds NaN or infinity. Look for a logarithm or a root of a negative.")
-
-
-def _faults(z: object, log_q: object, arguments: tuple[Tensor, Tensor, Tensor]) -> list[str]:
-    """Return those of the original faults that are left."""
-    values, mean, log_var = arguments
-    noise = (values - mean) / (log_var / 2).exp()
-    faults = [_NOISE] if (noise >= 0).all() or (noise <= 0).all() else []
-    if not isinstance(z, Tensor) or not z.requires_grad:
-        faults.append(_GRAPH)
-    given = as_tensor(log_q, "log q(z)").double()
-    wrong = [each.sum(1) for each in _density_of_stub(values, mean, log_var)]
-    for each, fault in zip(wrong, (_DENSITY, _HALF, _HALF), strict=True):
-        if given.shape == each.shape and torch.allclose(given, each, 1e-4, 1e-3):
-            return [*faults, fault]
-    return faults
-
-
-def _require_own_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
-    noise = (z - mean) / (log_var / 2).exp()
-    if noise.abs().max() < 1e-6:
-        raise NotYet("z equals the mean: the noise is gone.")
-    for rows in (noise, noise.T):
-        if (rows - rows[:1]).abs().max() < 1e-3:
-            raise NotYet(
-                "The same noise is used more than once. Each entry of z needs noise of its own, "
-                "of the shape of `mean`."
-            )
-
-
-def _judge_noise(z: Tensor, mean: Tensor, log_var: Tensor) -> None:
-    """Judge (z - mean) / std: mean 0, variance 1, fourth moment 3, uncorrelated columns."""
-    noise = (z - mean) / (log_var / 2).exp()
-    if _is_standard((z - mean) / log_var):
-        raise NotYet("You multiply the noise by `log_var`; the standard deviation belongs there.")
-    _judge_scale(noise, log_var)
-    if _is_standard(noise):
-        return
-    if noise.mean().abs() > 0.12:
-        raise NotYet(f"The noise (z - mean) / std has the mean {noise.mean():.3g}; it should be 0.")
-    if (noise.var() - 1).abs() > 0.17:
-        raise NotYet(f"The noise (z - mean) / std has the variance {noise.var():.3g}, not 1.")
-    raise NotYet(
-        "The noise has mean 0 and variance 1 now, but it is not Gaussian. q is: its log-density "
-        "says so."
-    )
-
-
-_SCALES = {  # how the logarithm of |z - mean| / std grows with log_var, and why
-    0.5: "You multiply the noise by the variance; the standard deviation belongs there.",
-    -0.25: "You multiply the noise by the root of the standard deviation: one root too many.",
-    -0.5: "The spread of z does not depend on `log_var`. Multiply the noise by the standard "
-    "deviation.",
-}
-
-
-def _judge_scale(noise: Tensor, log_var: Tensor) -> None:
-    """Raise if the size of (z - mean) / std still depends on log_var; it does not with std."""
-    size, centered = noise.abs().clamp_min(1e-6).log(), log_var - log_var.mean()
-    slope = float((size * centered).mean() / centered.square().mean())  # its error is 0.03
-    if abs(slope) > 0.16:
-        raise NotYet(_SCALES[min(_SCALES, key=lambda known: abs(known - slope))])
-
-
-def _is_standard(noise: Tensor) -> bool:
-    """Tell whether 3000 entries look standard normal, within six standard errors or more."""
-    moments = (noise**2).mean(), (noise**4).mean()
-    near = abs(noise.mean()) < 0.12 and abs(moments[0] - 1) < 0.17 and abs(moments[1] - 3) < 1.1
-    return bool(near) and bool((noise[:, 0] * noise[:, 1]).mean().abs() < 0.12)
-
-
-def _judge_density(log_q: object, arguments: tuple[Tensor, Tensor, Tensor]) -> None:
-    z, mean, log_var = arguments
-    right = _terms(z, mean, log_var / 2, log_var.exp()).sum(1)
-    hints = _other_densities(z, mean, log_var)
-    compare(log_q, right, hints, what="log q(z)", rtol=1e-4, atol=2e-3)
-
-
-def _judge_second_call(answer: object, first: Tensor) -> None:
-    """Judge that z is a new one, and the gradients: of z, and of log q(z) along z's path."""
-    mean, log_var = (value.requires_grad_() for value in sizes())
-    z, log_q = answer(mean, log_var)  # type: ignore[operator]  # it has been called before
-    if torch.allclose(z.detach().double(), first):
-        raise NotYet(
-            "Two calls gave the same z. Each call needs fresh noise: do not set a seed inside."
-        )
+def _judge_gradients(z: Tensor, log_q: Any, mean: Tensor, log_var: Tensor) -> None:
+    """Judge the gradients of z, and of log q(z) along z's path."""
     found = torch.autograd.grad(z.sum(), [mean, log_var], allow_unused=True, retain_graph=True)
     wanted = torch.ones_like(mean), (z - mean).detach() / 2
     for name, grad, value in zip(("mean", "log_var"), found, wanted, strict=True):
@@ -231,3 +282,22 @@ def _judge_second_call(answer: object, first: Tensor) -> None:
                 "z is right, but the gradient of log q(z) is not the total one: z moves with the "
                 "parameters, and inside log q(z) too. Is z, `mean` or `log_var` detached there?"
             )
+
+
+RepairTask(
+    "reparameterization.fix_the_trick",
+    number="2.5",
+    title="Repair a broken trick",
+    answer="sample",
+    parts=_NAMES,
+    places=[
+        {"": torch.randn_like, _NOISE: torch.rand_like},
+        {"": _reparameterized, _GRAPH: _without_graph, _LEAF: _as_leaf, _DRAWN: _as_drawn},
+        {"": _RIGHT, **_DENSITIES},
+    ],
+    version=_version,
+    begin="A start: draw many z with mean 0 and variance 1. What is their mean?",
+    find=_find,
+    cases=[Case("", dict(zip(("mean", "log_var"), _sizes(), strict=True)))],
+    praise="All three faults are gone. None of them raises an error, and each spoils the training.",
+)

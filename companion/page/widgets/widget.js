@@ -207,7 +207,7 @@
     return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
   }
 
-  /** The current theme's color of a role of widgets.css, such as "q" or "gap-ink". */
+  /** The current theme's color of a role of widgets.css, such as "q" or "gap". */
   const color = (element, role) =>
     getComputedStyle(element).getPropertyValue(`--widget-${role}`).trim();
 
