@@ -156,6 +156,19 @@ def attack_left(gradient_of, x, eps, step_size, steps):
     return x_adv
 
 
+def attack_of_the_text(gradient_of, x, eps, step_size, steps):
+    x_adv = x
+    for _ in range(steps):
+        gradient = gradient_of(x)
+        x_adv = x_adv - step_size * gradient.sign()
+        x_adv = x_adv.clamp(x_adv - eps, x_adv + eps)
+        x_adv.clamp(0, 1)
+    return x_adv
+
+
+# What the text begins with.
+STUBS = {"attacks.repair": [attack_of_the_text]}
+
 RIGHT = {
     "attacks.gains": [gains_by_attacks(), [1.9, 1.3, 1.2, Fraction(143, 100)]],
     "attacks.units": [units_by_distances(), [0.0314, 0.2, 0.0924, 4.87, 2.8]],
