@@ -15,7 +15,6 @@ import bad_input_export
 import bad_input_mixture
 import bad_input_models
 import bad_input_plots
-import jaxtyping
 import pytest
 
 import companion
@@ -35,12 +34,7 @@ TABLES = (
 CASES = [case for table in TABLES for case in table.CASES]
 
 
-@pytest.fixture(autouse=True)
-def without_shape_checker():
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
+pytestmark = pytest.mark.usefixtures("without_shape_checker")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import re
 
-import jaxtyping
 import oracles_model
 import pytest
 import torch
@@ -93,13 +92,6 @@ def test_event_axes_keep_their_places():
             layer.weight.copy_(torch.eye(*layer.weight.shape))
             layer.bias.zero_()
     assert torch.equal(decoder(encoder(x).mean), x)
-
-
-@pytest.fixture
-def without_shape_checker():
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("without_shape_checker")

@@ -6,6 +6,7 @@ The ledger holds a block between two comments. `python -m tools.ledger` writes t
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,16 @@ def share(figure: dict[str, Any]) -> str:
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table: two columns of words, then columns of numbers."""
+    rule = [":--"] * 2 + ["--:"] * (len(head) - 2)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+
+
 def classifiers(cards: dict[str, dict[str, Any]]) -> str:
     """Return the table of the pretrained classifiers."""
-    head = "| Model | Training | $\\epsilon$ | Clean | PGD-100, 10 starts | AutoAttack |"
-    lines = [head, "| :-- | :-- | --: | --: | --: | --: |"]
+    head = ["Model", "Training", "$\\epsilon$", "Clean", "PGD-100, 10 starts", "AutoAttack"]
+    rows = []
     for name, card in cards.items():
         test, plan = card["test"], card["defense"]
         trained = {
@@ -102,14 +109,22 @@ def classifiers(cards: dict[str, dict[str, Any]]) -> str:
         attacked = test["pgd100x10"]
         judged = share(test["autoattack"]) if "autoattack" in test else "not measured"
         figures = f"{attacked['eps']:g}", share(test["clean"]), share(attacked), judged
-        lines.append("| " + " | ".join((f"`{name}`", trained, *figures)) + " |")
-    return "\n".join(lines)
+        rows.append((f"`{name}`", trained, *figures))
+    return table(head, rows)
 
 
 def overview(cards: dict[str, dict[str, Any]]) -> str:
     """Return the table of the pretrained VAEs."""
-    head = "| Model | Prior | Epochs | ELBO | Importance-weighted bound | Images | Active units |"
-    lines = [head, "| :-- | :-- | --: | --: | --: | --: | --: |"]
+    head = [
+        "Model",
+        "Prior",
+        "Epochs",
+        "ELBO",
+        "Importance-weighted bound",
+        "Images",
+        "Active units",
+    ]
+    rows = []
     for name, card in cards.items():
         test, plan = card["test"], card["architecture"]
         prior = {
@@ -120,9 +135,8 @@ def overview(cards: dict[str, dict[str, Any]]) -> str:
         bound = test["importance_weighted_bound"]
         active = f"{test['active_units']} of {plan['latent_dim']}"
         figures = nats(test["elbo"]), nats(bound), f"{bound['n_images']:,}"
-        cells = (f"`{name}`", prior, card["epochs"], *figures, active)
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines)
+        rows.append((f"`{name}`", prior, str(card["epochs"]), *figures, active))
+    return table(head, rows)
 
 
 def with_cards(page: str, cards: dict[str, dict[str, Any]]) -> str:
