@@ -3,10 +3,10 @@
 from functools import partial
 from itertools import pairwise
 
-import mutants_attacks
-import oracles_attacks as oracles
 import pytest
 import torch
+from mutants import attacks as mutants_attacks
+from oracles import attacks as oracles
 from torch import nn
 from torch.nn import functional as F
 

@@ -2,9 +2,9 @@
 
 import re
 
-import oracles_model
 import pytest
 import torch
+from oracles import models as oracles_model
 from torch import nn
 
 from companion.networks import ConvDecoder, ConvEncoder, LinearEncoder, MLPDecoder, MLPEncoder
