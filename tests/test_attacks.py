@@ -4,12 +4,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import oracles_attacks as oracles
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import generator
+from oracles import attacks as oracles
+from oracles.densities import generator
 from torch import nn
 from torch.nn import functional as F
 

@@ -2,10 +2,10 @@
 
 import copy
 
-import oracles_attacks as oracles
 import pytest
 import torch
-from oracles import generator
+from oracles import attacks as oracles
+from oracles.densities import generator
 from torch import nn
 from torch.nn import functional as F
 

@@ -8,39 +8,19 @@ import importlib
 import inspect
 from pathlib import Path
 
-import bad_input
-import bad_input_attacks
-import bad_input_estimators
-import bad_input_export
-import bad_input_mixture
-import bad_input_models
-import bad_input_plots
-import jaxtyping
 import pytest
+from bad_input import attacks, densities, estimators, export, mixtures, models, plots
 
 import companion
 from companion.page import profiles
 
 ROOT = Path(companion.__file__).parents[1]
 
-TABLES = (
-    bad_input,
-    bad_input_models,
-    bad_input_mixture,
-    bad_input_estimators,
-    bad_input_export,
-    bad_input_plots,
-    bad_input_attacks,
-)
+TABLES = (densities, models, mixtures, estimators, export, plots, attacks)
 CASES = [case for table in TABLES for case in table.CASES]
 
 
-@pytest.fixture(autouse=True)
-def without_shape_checker():
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
+pytestmark = pytest.mark.usefixtures("without_shape_checker")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -19,14 +18,6 @@ from companion.training.checkpoints import load, save
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
-def no_shape_checks():
-    """Let bad arguments reach the function itself, as they do for a user."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 DTYPES = [
@@ -229,7 +220,7 @@ BAD_SAVES = {
 }
 
 
-@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.usefixtures("without_shape_checker")
 @pytest.mark.parametrize("case", BAD_SAVES)
 def test_what_cannot_be_saved_is_refused_and_nothing_is_written(path, case):
     tensors, metadata, error, message = BAD_SAVES[case]

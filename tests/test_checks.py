@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from answers.nasty import FUNCTIONS, VALUES, Hostile, _async, raises
 from check_fixtures import (  # noqa: F401
     ELBO_KEYS,
     SQUARE,
@@ -23,7 +24,6 @@ from check_fixtures import (  # noqa: F401
     raising,
 )
 from check_helpers import assert_hints
-from nasty import FUNCTIONS, VALUES, Hostile, _async, raises
 from torch import nn
 
 from companion.checks import Verdict, _sandbox, check

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from build_answers import (
+from answers.build import (
     PIXELS,
     by_distributions,
     convolutions,

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from elbo_answers import (
+from answers.elbo import (
     GRID,
     double,
     effective_beta_by_autograd,

@@ -5,14 +5,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from check_helpers import judge
-from mixture_answers import (
+from answers.mixtures import (
     density_by_torch,
     draw_closed,
     information_closed,
     m_closed,
     repaired,
 )
+from check_helpers import judge
 from torch.distributions import Normal
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise, product
 
 import pytest
 import torch
-from mixture_answers import (
+from answers.mixtures import (
     density_closed,
     density_with,
     information_closed,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from mnist_answers import kl_each, size_by_a_layer
+from answers.mnist import kl_each, size_by_a_layer
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from answers.reparameterization import NOISE, expect, trick_by_torch, trick_with
 from check_helpers import judge
-from reparameterization_answers import NOISE, expect, trick_by_torch, trick_with
 from torch.distributions import Normal
 
 from companion.checks._registry import find

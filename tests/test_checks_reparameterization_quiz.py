@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from reparameterization_answers import NOISE, expect
+from answers.reparameterization import NOISE, expect
 from torch import nn
 from torch.distributions import Normal
 

@@ -10,7 +10,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -89,13 +88,6 @@ def offline(monkeypatch, mirror):
     """Make every download fail as it does without a network: nobody answers at port 9."""
     for name in ("MNIST", "FashionMNIST"):
         monkeypatch.setattr(getattr(vision.datasets, name), "mirrors", ["http://127.0.0.1:9/"])
-
-
-@pytest.fixture
-def no_shape_checks():
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def place(folder, content, name="MNIST"):
@@ -436,7 +428,7 @@ def test_a_full_disk_is_reported_and_leaves_no_file(root, monkeypatch):
     assert everything_in(root) == []
 
 
-@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.usefixtures("without_shape_checker")
 @pytest.mark.parametrize("load", LOADERS.values())
 def test_an_unknown_split_touches_no_folder(root, load):
     with pytest.raises(ValueError, match=r"`split` must be one of 'train', 'test'"):

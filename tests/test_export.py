@@ -9,7 +9,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
-from bad_input_export import CASES, Squashed
+from bad_input.export import CASES, Squashed
 from torch import nn
 
 from companion.networks import MLPDecoder

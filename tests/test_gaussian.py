@@ -3,11 +3,11 @@
 import math
 
 import jaxtyping
-import oracles
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import densities as oracles
 
 from companion.gaussian import (
     entropy,

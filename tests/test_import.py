@@ -20,7 +20,7 @@ def _module_name(file):
 
 MODULES = sorted(_module_name(file) for file in (ROOT / "companion").rglob("*.py"))
 HEAVY = ("torchvision", "sklearn", "scipy", "pandas", "matplotlib", "IPython", "mlxtend")
-ALLOWED = {"companion.page.plots": {"matplotlib"}}
+ALLOWED = {name: {"matplotlib"} for name in ("companion.page.plots", "companion.page._panels")}
 
 # Each module is imported in turn, in one process that has imported the third parties it builds on.
 CHILD = """

@@ -11,12 +11,12 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import oracles
-import oracles_model
 import pytest
 import torch
-from oracles import SIGMAS
-from oracles_model import exact_elbo, exact_log_prob, linear_vae, problem
+from oracles import densities as oracles
+from oracles import models as oracles_model
+from oracles.densities import SIGMAS
+from oracles.models import exact_elbo, exact_log_prob, linear_vae, problem
 from torch.distributions import Normal
 
 from companion import gaussian

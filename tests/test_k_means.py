@@ -1,7 +1,7 @@
 """Means to begin with, against scikit-learn."""
 
 import torch
-from oracles import assert_within, generator, normal
+from oracles.densities import assert_within, generator, normal
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from companion._k_means import _draw, k_means, spread

@@ -2,11 +2,11 @@
 
 import math
 
-import oracles
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import densities as oracles
 from torch.distributions import Normal
 
 from companion.likelihoods import Bernoulli, ContinuousBernoulli, Gaussian, cross_entropy

@@ -2,13 +2,13 @@
 
 import math
 
-import oracles
-import oracles_model
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles_model import diagonal_q, exact_log_prob, exact_posterior, problem
+from oracles import densities as oracles
+from oracles import models as oracles_model
+from oracles.models import diagonal_q, exact_log_prob, exact_posterior, problem
 from scipy.integrate import quad
 from torch.distributions import kl_divergence
 

@@ -1,8 +1,9 @@
 """The loop with steps of one's own: several optimizers, schedules, averages, ranks, graphs."""
 
-import copy
+import inspect
 import math
 import os
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -13,12 +14,25 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from training_models import CPU, Regression, error, points, trained, weights
+from training_models import (
+    CPU,
+    Interrupted,
+    Regression,
+    error,
+    order_of,
+    points,
+    same_class,
+    trained,
+    weights,
+)
 
+from companion import pretrained
+from companion._require.training import check_share
 from companion.training import (
     Run,
     WeightAverage,
     _graph,
+    checkpoints,
     cosine,
     descend,
     fit,
@@ -27,6 +41,7 @@ from companion.training import (
     steps,
 )
 from companion.training._state import pack, unpack
+from companion.training.distributed import Ranks
 from companion.training.fit import Objective
 
 # --- a game: two players, two optimizers, an average ---
@@ -126,17 +141,10 @@ def test_what_pack_takes_apart_unpack_puts_together():
 def test_optimizer_and_schedule_give_what_torchs_own_scheduler_gives():
     data = points(48)
     sgd = partial(torch.optim.SGD, momentum=0.9)
-    rows = []
-
-    class Spy(Regression):
-        def forward(self, x, y, *, generator=None):
-            if self.training:
-                rows.append((x[:, 0, None] == data[0][:, 0]).int().argmax(1))
-            return super().forward(x, y, generator=generator)
-
-    model = Spy()
     settings = {"loss": error, "epochs": 3, "batch_size": 8, "learning_rate": 0.05, "run": CPU}
+    model = Regression()
     fit(model, data, optimizer=sgd, schedule=cosine(), **settings)
+    rows = order_of(Regression, data, **settings, seed=0)
     by_hand = Regression()
     optimizer = sgd(by_hand.parameters(), lr=0.05)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=18)
@@ -157,18 +165,8 @@ def test_a_schedule_resumes_and_another_number_of_epochs_is_refused(tmp_path):
     schedule = cosine(warm_up=0.2, final=0.1)
     expected, curves = trained(schedule=schedule, epochs=4)
 
-    class Stops(Regression):
-        left = 17
-
-        def forward(self, x, y, *, generator=None):
-            self.left -= self.training
-            if self.left < 0:
-                raise KeyboardInterrupt
-            return super().forward(x, y, generator=generator)
-
-    Stops.__name__ = "Regression"
     with pytest.raises(KeyboardInterrupt):
-        trained(model=Stops(noise=0.1, norm=True), schedule=schedule, epochs=4, run=run)
+        trained(model=same_class(Interrupted(at=17)), schedule=schedule, epochs=4, run=run)
     model, history = trained(schedule=schedule, epochs=4, run=run)
     assert torch.equal(weights(model), weights(expected))
     assert history == curves
@@ -232,15 +230,11 @@ def test_a_long_gradient_is_scaled_and_a_short_one_is_not():
     ],
 )
 def test_bad_options_of_fit_get_a_message(changes, kind, message):
-    import inspect
-
     with pytest.raises(kind, match=message):
         inspect.unwrap(fit)(Regression(), points(), loss=error, **{"run": CPU, **changes})
 
 
 def test_bad_input_of_the_loop_gets_a_message():
-    import inspect
-
     play = inspect.unwrap(loop)
     model = nn.Linear(1, 1)
     good = {"model": model}
@@ -265,8 +259,6 @@ def test_bad_input_of_the_loop_gets_a_message():
 
 
 def test_the_standard_step_compiles_into_one_graph(without_shape_checker):
-    from companion import pretrained
-
     vae = pretrained.load("vae_2d")
     objective = Objective(vae, lambda elbo: elbo.kl - elbo.log_likelihood, Run())
 
@@ -330,22 +322,21 @@ def test_a_captured_step_on_a_gpu_is_the_same_step(device, tmp_path):
 # --- two processes ---
 
 PROGRAM = """
+import os
 import sys
+
 import torch
 from training_models import Regression, error, points
-from companion.training import Run, fit, WeightAverage, checkpoints
+from companion.training import Run, WeightAverage, fit
 
 torch.set_num_threads(1)
-torch.manual_seed(int(__import__("os").environ.get("RANK", 0)))
 model = Regression()
-torch.nn.init.normal_(model.linear.weight)
-if int(__import__("os").environ.get("RANK", 0)) == 0:
-    torch.nn.init.constant_(model.linear.weight, 0.1)
-average = WeightAverage(model, 0.9)
+torch.nn.init.constant_(model.linear.weight, 0.1 + int(os.environ["RANK"]))  # rank 0's will count
 run = Run(device="cpu", progress=False, checkpoint=sys.argv[1])
-history = fit(model, points(50), loss=error, epochs=int(sys.argv[2]), batch_size=8,
-              learning_rate=0.02, max_norm=2.0, heldout=points(20, seed=2), run=run,
-              average=average)
+average = WeightAverage(model, 0.9)
+settings = {"batch_size": 8, "learning_rate": 0.02, "max_norm": 2.0, "average": average}
+fit(model, points(50), loss=error, epochs=int(sys.argv[2]), heldout=points(20, seed=2), run=run,
+    **settings)
 """
 
 
@@ -363,16 +354,12 @@ def launched(n_processes, path, epochs, port):
 
 
 def free_port():
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def test_two_processes_end_where_one_ends(tmp_path):
-    from companion.training import checkpoints
-
     launched(1, tmp_path / "one", 3, free_port())
     launched(2, tmp_path / "two", 2, free_port())
     launched(2, tmp_path / "two", 3, free_port())  # and resume together
@@ -385,13 +372,13 @@ def test_two_processes_end_where_one_ends(tmp_path):
 
 
 def test_too_small_a_batch_for_the_processes_is_refused():
-    from companion._require.training import check_share
-
     check_share(50, 8, 2)
     with pytest.raises(ValueError, match=r"1 example\(s\), too few for 2 processes: 49 examples"):
         check_share(49, 8, 2)
 
 
 def test_noise_of_a_rank_is_its_own():
-    draws = [torch.rand(50, generator=generator_for("cpu", 0, 3, 1, *key)) for key in ((), (1,))]
-    assert abs(torch.corrcoef(torch.stack(copy.copy(draws)))[0, 1]) < 0.5
+    keys = [Ranks(rank, 2).key for rank in (0, 1)]
+    draws = [torch.rand(50, generator=generator_for("cpu", 0, 3, 1, *key)) for key in keys]
+    assert abs(torch.corrcoef(torch.stack(draws))[0, 1]) < 0.5
+    assert Ranks().key == keys[0]

@@ -3,11 +3,11 @@
 import itertools
 import math
 
-import oracles
-import oracles_mixture
-import oracles_model
 import pytest
 import torch
+from oracles import densities as oracles
+from oracles import mixtures as oracles_mixture
+from oracles import models as oracles_model
 
 from companion import metrics
 from companion.likelihoods import Gaussian

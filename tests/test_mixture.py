@@ -3,10 +3,10 @@
 import math
 from itertools import pairwise
 
-import oracles_mixture
 import pytest
 import torch
-from oracles import assert_same, assert_within, generator, normal
+from oracles import mixtures as oracles_mixture
+from oracles.densities import assert_same, assert_within, generator, normal
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -1,10 +1,10 @@
 """The suite's own assertions reject every published bug."""
 
-import mutants_attacks  # noqa: F401 - enters its bugs into MUTANTS
-import mutants_mixture  # noqa: F401
-import mutants_model  # noqa: F401
+import mutants.attacks
+import mutants.mixtures
+import mutants.models  # noqa: F401 - each enters its bugs into MUTANTS
 import pytest
-from mutants import MUTANTS, Mutant
+from mutants.densities import MUTANTS, Mutant
 
 
 def _name(mutant: Mutant) -> str:

@@ -2,10 +2,9 @@
 
 import re
 
-import jaxtyping
-import oracles_model
 import pytest
 import torch
+from oracles import models as oracles_model
 from torch import nn
 
 from companion.networks import ConvDecoder, ConvEncoder, LinearEncoder, MLPDecoder, MLPEncoder
@@ -93,13 +92,6 @@ def test_event_axes_keep_their_places():
             layer.weight.copy_(torch.eye(*layer.weight.shape))
             layer.bias.zero_()
     assert torch.equal(decoder(encoder(x).mean), x)
-
-
-@pytest.fixture
-def without_shape_checker():
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("without_shape_checker")

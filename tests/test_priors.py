@@ -2,10 +2,10 @@
 
 import copy
 
-import oracles
-import oracles_mixture
 import pytest
 import torch
+from oracles import densities as oracles
+from oracles import mixtures as oracles_mixture
 
 from companion.gaussian import DiagonalGaussian
 from companion.likelihoods import Bernoulli

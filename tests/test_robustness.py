@@ -2,9 +2,9 @@
 
 from functools import partial
 
-import oracles_attacks as oracles
 import pytest
 import torch
+from oracles import attacks as oracles
 from scipy import stats
 
 from companion.attacks import fgsm, pgd, random_noise

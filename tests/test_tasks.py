@@ -11,14 +11,10 @@ from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
-import attacks_answers
-import elbo_answers
-import mixture_answers
-import mnist_answers
 import numpy as np
 import pytest
-import reparameterization_answers
 import torch
+from answers import attacks, elbo, mixtures, mnist, reparameterization
 from check_helpers import judge
 
 from companion.checks import _registry
@@ -29,13 +25,7 @@ from companion.checks._repair import RepairTask
 from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [
-    elbo_answers,
-    mixture_answers,
-    mnist_answers,
-    reparameterization_answers,
-    attacks_answers,
-]
+ANSWERS = [elbo, mixtures, mnist, reparameterization, attacks]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from training_models import (
     CPU,
-    SETTINGS,
     Constant,
     Regression,
     error,
+    order_of,
     penalized,
     points,
     trained,
@@ -21,20 +21,6 @@ from companion.training import Run, fit
 from companion.training.loop import _order
 
 # --- the loop, against independent ones ---
-
-
-def order_of(model_class, data, **settings):
-    """Return the rows of each batch, as the model sees them: column 0 of x tells the row."""
-    seen = []
-
-    class Spy(model_class):
-        def forward(self, x, y, *, generator=None):
-            if self.training:
-                seen.append((x[:, 0, None] == data[0][:, 0]).int().argmax(1))
-            return super().forward(x, y, generator=generator)
-
-    fit(Spy(), data, **{**SETTINGS, **settings})
-    return seen
 
 
 def test_a_hand_written_loop_over_the_same_order_gives_the_same_weights():

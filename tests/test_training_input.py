@@ -22,6 +22,7 @@ from training_models import (
 )
 
 from companion._require import training as require
+from companion.page import shell as shell_module
 from companion.training import Run, _bar, default_device, fit, generator_for
 
 # Type errors are our own business: look below the type checker that the tests switch on.
@@ -110,8 +111,8 @@ def test_a_terminal_gets_a_bar_with_the_loss(monkeypatch, capsys):
 @pytest.mark.parametrize(("answers", "shown"), [(True, True), (False, False)])
 def test_a_live_notebook_is_watched_and_an_executed_one_is_not(monkeypatch, answers, shown):
     shell = SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=answers))
-    monkeypatch.setattr(_bar, "running_shell", lambda: shell)
-    assert _bar.somebody_watches() is shown
+    monkeypatch.setattr(shell_module, "running_shell", lambda: shell)
+    assert shell_module.somebody_watches() is shown
 
 
 # --- bad input ---

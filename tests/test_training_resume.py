@@ -11,6 +11,7 @@ from training_models import (
     Regression,
     penalized,
     points,
+    same_class,
     trained,
     weights,
 )
@@ -20,12 +21,6 @@ from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
 from companion.training import Run, _resume, checkpoints, fit
 from companion.vae import VAE, negative_elbo
-
-
-def same_class(model):
-    # The name of the class is part of a checkpoint.
-    model.__class__ = type("Regression", (type(model),), {})
-    return model
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])

@@ -6,13 +6,13 @@ seeds are fixed.
 
 import copy
 
-import oracles
-import oracles_model
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles_model import exact_elbo, exact_log_prob, linear_vae, problem
+from oracles import densities as oracles
+from oracles import models as oracles_model
+from oracles.models import exact_elbo, exact_log_prob, linear_vae, problem
 from torch import nn
 
 from companion import gaussian

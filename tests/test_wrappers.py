@@ -2,9 +2,9 @@
 
 import math
 
-import oracles
 import pytest
 import torch
+from oracles import densities as oracles
 
 from companion.data import binarize
 from companion.likelihoods import Bernoulli

@@ -98,3 +98,23 @@ class Interrupted(Regression):
 
 def mode_pattern(model):
     return [module.training for module in model.modules()]
+
+
+def same_class(model):
+    # The name of the class is part of a checkpoint.
+    model.__class__ = type("Regression", (type(model),), {})
+    return model
+
+
+def order_of(model_class, data, **settings):
+    """Return the rows of each batch, as the model sees them: column 0 of x tells the row."""
+    seen = []
+
+    class Spy(model_class):
+        def forward(self, x, y, *, generator=None):
+            if self.training:
+                seen.append((x[:, 0, None] == data[0][:, 0]).int().argmax(1))
+            return super().forward(x, y, generator=generator)
+
+    fit(Spy(), data, **{**SETTINGS, **settings})
+    return seen

@@ -97,7 +97,7 @@ def intervals(steps: int) -> Iterator[int]:
 def _climb(objective: Objective, ball: Ball, start: Tensor, steps: int) -> Tensor:
     here = best = kept = objective(start)
     previous, loss = start, here.loss  # the image and the loss of the step before
-    size = torch.full_like(loss, 2 * ball.eps)
+    size = 2 * ball.eps * torch.ones_like(loss)
     halved = torch.ones_like(loss, dtype=torch.bool)
     for length in intervals(steps):
         rises, best_before = torch.zeros_like(loss), best.loss

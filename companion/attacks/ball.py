@@ -87,7 +87,7 @@ def random_start(
 class Ball(ABC):
     """The allowed images around x; `companion.attacks` works with them through these verbs."""
 
-    def __init__(self, x: Tensor, eps: float) -> None:
+    def __init__(self, x: Tensor, eps: float | Tensor) -> None:
         self.x, self.eps = x, eps
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Ball(ABC):
 class LinfBall(Ball):
     """No pixel changes by more than eps."""
 
-    def __init__(self, x: Tensor, eps: float) -> None:
+    def __init__(self, x: Tensor, eps: float | Tensor) -> None:
         super().__init__(x, eps)
         self.low, self.high = (x - eps).clamp(0, 1), (x + eps).clamp(0, 1)
 

@@ -28,7 +28,7 @@ from tqdm.std import tqdm
 
 from companion.checks._call import _invoke, _require_callable, call, is_blank
 from companion.checks._registry import Exercise, NotAttempted, NotYet, register
-from companion.training._bar import somebody_watches
+from companion.page.shell import somebody_watches
 
 SECONDS = 30.0  # of computing, for build, train and ruler together
 _KEPT = 16  # calls, the latest ones: a training is judged by how it ends

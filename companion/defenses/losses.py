@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from companion._require.attacks import Images, Radius
 from companion._require.signature import Count, Module, Number, checked
+from companion.attacks.ball import LinfBall
 
 Labels = Int[Tensor, " B"]
 
@@ -61,8 +62,7 @@ class FGSMTraining(nn.Module):
         + \alpha \operatorname{sign} \nabla_x \ell(x + \delta_0, y) \right)
 
     With `random_start` the first point \delta_0 is uniform in the ball. It is not brought into
-    [0, 1] before the gradient is taken: where it is, most pixels of a digit start at 0 and not at
-    random, and the training collapses more easily.
+    [0, 1] before the gradient is taken: else half of the black pixels would start at 0.
 
     Args:
         model: gives logits, shape (B, K).
@@ -90,7 +90,8 @@ class FGSMTraining(nn.Module):
 
     def forward(self, x: Images, y: Labels, *, generator: torch.Generator | None = None) -> Scored:
         """Return loss and error of each example, both on the moved images, shapes (B,)."""
-        noise = _uniform(x, self.eps, generator) if self.random_start else torch.zeros_like(x)
+        ball = LinfBall(x, self.eps)
+        noise = ball.offset(generator) if self.random_start else torch.zeros_like(x)
         gradient = _gradient(
             self.model, partial(F.cross_entropy, target=y, reduction="sum"), x + noise
         )
@@ -150,11 +151,11 @@ class TRADES(nn.Module):
 
     def _attack(self, x: Tensor, target: Tensor, generator: torch.Generator | None) -> Tensor:
         eps = self._radius().to(x)
-        moved = (x + eps * _uniform(x, 1.0, generator)).clamp(0, 1)
+        ball = LinfBall(x, eps)
+        moved = ball.start(generator)
         for _ in range(self.steps):
             gradient = _gradient(self.model, lambda z: _kl(target, z).sum(), moved)
-            moved = moved + 2.5 / self.steps * eps * gradient.sign()
-            moved = torch.minimum(torch.maximum(moved, x - eps), x + eps).clamp(0, 1)
+            moved = ball.project(moved + 2.5 / self.steps * eps * ball.direction(gradient))
         return moved
 
     def _radius(self) -> Tensor:
@@ -170,16 +171,14 @@ def _kl(log_p: Tensor, logits: Tensor) -> Tensor:
 
 
 def _gradient(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return the gradient of an objective of the logits with respect to x."""
+    """Return the gradient of an objective of the logits with respect to x.
+
+    Unlike an attack's, it warns of nothing: the model is in training mode on purpose.
+    """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(objective(model(leaf)), leaf)
     return gradient
-
-
-def _uniform(x: Tensor, eps: float, generator: torch.Generator | None) -> Tensor:
-    noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return eps * (2 * noise - 1)
 
 
 def _error(logits: Tensor, y: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import sys
 
 from tqdm.std import tqdm
 
-from companion.page.shell import running_shell
+from companion.page.shell import somebody_watches
 
 
 def epoch_bar(done: int, epochs: int, enabled: bool) -> "tqdm[int]":
@@ -21,15 +21,3 @@ def epoch_bar(done: int, epochs: int, enabled: bool) -> "tqdm[int]":
         file=sys.stdout,
         disable=not (enabled and somebody_watches()),
     )
-
-
-def somebody_watches() -> bool:
-    """Whether a person sees the output: in a terminal, or in a live notebook.
-
-    The programs that execute a notebook for a book or a test tell the kernel that nobody can
-    answer `input()`; Jupyter, Colab and editors tell it that somebody can.
-    """
-    kernel = getattr(running_shell(), "kernel", None)
-    if kernel is None:
-        return sys.stdout is not None and sys.stdout.isatty()
-    return bool(getattr(kernel, "_allow_stdin", True))

@@ -47,7 +47,7 @@ def test_no_figure_of_a_card_stands_outside_the_block():
     numbers = set(re.findall(r"−\d+\.\d\d", prose))  # a percentage may have the same digits
     for name in pretrained.names():
         test = pretrained.card(name)["test"]
-        for key in ("elbo", "importance_weighted_bound"):
+        for key in {"elbo", "importance_weighted_bound"} & test.keys():
             assert ledger.signed(test[key]["mean"]) not in numbers
 
 
@@ -127,3 +127,15 @@ def test_check_writes_nothing_and_the_command_does(tmp_path, capsys):
     assert page.read_text(encoding="utf-8") == PAGE
     assert ledger.main([], page) == 0
     assert ledger.main(["--check"], page) == 0
+
+
+def test_the_classifiers_have_their_own_table():
+    page = ledger.LEDGER.read_text(encoding="utf-8")
+    robust = [name for name in pretrained.names() if "defense" in pretrained.card(name)]
+    assert len(robust) >= 5
+    for name in robust:
+        test = pretrained.card(name)["test"]
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for figure in (test["clean"], test["pgd100x10"]):
+            assert f"{100 * figure['value']:.2f} [{100 * figure['low']:.2f}, " in row
+        assert ("not measured" in row) == ("autoattack" not in test)

@@ -1,28 +1,25 @@
 """Check of a variational autoencoder that the reader builds and trains.
 
 The gradients that arrive at the logits, at z and at the encoder's two outputs tell which loss was
-minimized, whatever its code looks like. With the weights 1/B, c/B of the two terms,
-
-    dL/dlogits = (sigmoid(logits) - x) / B
-    dL/dmean - dL/dz = c mean / B
-
-so c, the weight of the KL divergence, is a ratio of two slopes.
+minimized, whatever its code looks like.
 
 Axes: B batch, D latent dimensions, P = 784 pixels, N images.
 """
 
-import math
-from functools import cache
-from typing import Any, NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from companion.checks._build import BuildTask, Call, Evidence, tensors
-from companion.checks._call import call
-from companion.checks.authoring import NotYet
-from companion.data import Digits, binarize, mnist5k
+from companion.checks._build import BuildTask, Evidence
+from companion.checks.mnist._gradients import Step, kl_weight, slope_of, slopes_by_logits, steps_of
+from companion.checks.mnist._ruler import (
+    IMAGE_SHAPE,
+    PIXELS,
+    PROBABILITIES,
+    digits_of,
+    inspect_networks,
+    measure,
+    probe,
+)
 from companion.likelihoods import Bernoulli
 from companion.networks import MLPDecoder, MLPEncoder
 from companion.priors import StandardNormal
@@ -37,212 +34,6 @@ EPOCHS = 10
 # without noise at -336. Other faults cost less (a squared error 16 nats, a standard deviation of
 # exp(log_var) 5), so no limit could find them: they are seen in the gradients and in z.
 LIMIT = -160.0
-_IMAGE = (1, 28, 28)
-_PIXELS = 28 * 28
-_HELDOUT = 1_000
-
-
-@cache
-def _digits(split: str) -> tuple[Digits, Tensor]:
-    """Return the digits of a split, gray, and drawn black and white once and for all."""
-    digits = mnist5k(split)
-    coin = torch.Generator().manual_seed(310)
-    return digits, binarize(digits.images, generator=coin)
-
-
-# --- before the training -------------------------------------------------------------------
-
-
-def _inspect(parts: dict[str, Any]) -> None:
-    """Raise NotYet unless the untrained networks have the right shapes."""
-    x = _digits("train")[1][:3]
-    mean, log_var = _two(call(parts["encoder"], images=x))
-    for name, each in {"mean": mean, "log-variance": log_var}.items():
-        if each.ndim != 2 or len(each) != len(x):
-            raise NotYet(
-                f"For 3 images the encoder's {name} has shape {tuple(each.shape)}. It should be "
-                "(3, D): one row for each image."
-            )
-    if mean.shape != log_var.shape:
-        raise NotYet(
-            f"The encoder's mean has shape {tuple(mean.shape)} and its log-variance "
-            f"{tuple(log_var.shape)}. They should be equal: (B, D)."
-        )
-    spread = 20 * torch.linspace(-1, 1, 50 * mean.shape[1]).reshape(-1, 50).T.contiguous()
-    _require_logits(_logits(call(parts["decoder"], codes=spread), len(spread)))
-
-
-def _two(result: object) -> tuple[Tensor, Tensor]:
-    found = tensors(result)
-    if len(found) == 2:
-        return found[0], found[1]
-    if isinstance(result, Tensor):
-        raise NotYet(
-            f"The encoder returns one tensor of shape {tuple(result.shape)}. It has to return two: "
-            "the mean and the log-variance of q(z | x), each (B, D)."
-        )
-    raise NotYet(
-        "The encoder has to return two tensors, the mean and the log-variance of q(z | x), each "
-        f"(B, D). Yours returns {len(found)} tensors in a `{type(result).__name__}`."
-    )
-
-
-def _logits(result: object, n_codes: int) -> Tensor:
-    if not isinstance(result, Tensor):
-        kind = type(result).__name__
-        raise NotYet(f"The decoder has to return one tensor, the logits. Yours returns a `{kind}`.")
-    if result.numel() != n_codes * _PIXELS or len(result) != n_codes:
-        raise NotYet(
-            f"For {n_codes} codes the decoder's logits have shape {tuple(result.shape)}. They "
-            f"should be ({n_codes}, 1, 28, 28): one logit for each pixel."
-        )
-    return result.detach().reshape(n_codes, -1)
-
-
-def _require_logits(logits: Tensor) -> None:
-    """Refuse probabilities: codes far out show them. (Equal outputs are no sign of anything.)"""
-    low, high = float(logits.min()), float(logits.max())
-    if 0 <= low < high <= 1:
-        raise NotYet(_PROBABILITIES)
-
-
-_PROBABILITIES = (
-    "The decoder returns probabilities: all its outputs lie in [0, 1], even for codes far "
-    "from 0. Return the logits, without a sigmoid; the likelihood applies it."
-)
-
-
-def _probe(parts: dict[str, Any]) -> dict[str, Tensor]:
-    x = _digits("train")[1][:8]
-    with torch.no_grad():
-        mean = tensors(parts["encoder"](x))[0]
-    # Not the codes of the images: they change with the encoder.
-    return {"encoder": x, "decoder": torch.linspace(-1, 1, mean.numel()).reshape(mean.shape)}
-
-
-# --- after it: the ruler -------------------------------------------------------------------
-
-
-@torch.no_grad()
-def _measure(parts: dict[str, Any]) -> dict[str, float]:
-    """Return the ELBO on held-out images with its two terms, in nats, and the passes."""
-    for network in parts.values():
-        if isinstance(network, nn.Module):
-            network.cpu().eval()
-    x = _digits("test")[1][:_HELDOUT]
-    noise = torch.Generator().manual_seed(311)
-    mean, log_var = (each.float() for each in _two(parts["encoder"](x.clone())))
-    epsilon = torch.randn(mean.shape, generator=noise)
-    logits = _logits(parts["decoder"](mean + (log_var / 2).exp() * epsilon), len(x)).float()
-    cross_entropy = F.binary_cross_entropy_with_logits(logits, x.flatten(1), reduction="none")
-    reconstruction = float(cross_entropy.sum(1).mean())
-    kl = float((0.5 * (log_var.exp() + mean**2 - 1 - log_var)).sum(1).mean())
-    figures = {"bound": -reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
-    lowest, highest = float(logits.min()), float(logits.max())
-    return figures | {"log_var": float(log_var.min()), "low": lowest, "high": highest}
-
-
-# --- what was seen in training -------------------------------------------------------------
-
-
-class Step(NamedTuple):
-    """One training step: x went in, z was drawn, logits came out, and gradients came back."""
-
-    x: Tensor
-    mean: Tensor
-    log_var: Tensor
-    z: Tensor
-    logits: Tensor
-    attached: bool  # whether a gradient can pass from z to the encoder
-    by_mean: Tensor | None
-    by_log_var: Tensor | None
-    by_z: Tensor | None
-    by_logits: Tensor | None
-
-
-def _steps(seen: Evidence) -> list[Step]:
-    """Return the latest steps that draw one code for each image; others can't be read."""
-    steps = (_step(each) for each in seen.calls if each.part == "decoder")
-    return [step for step in steps if step is not None]
-
-
-def _step(decoder: Call) -> Step | None:
-    encoder = decoder.before.get("encoder")
-    if encoder is None or len(encoder.outputs) != 2 or len(decoder.outputs) != 1:
-        return None
-    mean, log_var = encoder.outputs
-    shapes = {mean.shape, log_var.shape, decoder.inputs.shape}
-    size = mean.shape[0] * _PIXELS
-    if len(shapes) > 1 or encoder.inputs.numel() != size or decoder.outputs[0].numel() != size:
-        return None
-    return Step(
-        encoder.inputs.flatten(1),
-        mean,
-        log_var,
-        decoder.inputs,
-        decoder.outputs[0].reshape(len(mean), -1),
-        decoder.attached,
-        encoder.grads[0],
-        encoder.grads[1],
-        decoder.input_grad,
-        None if decoder.grads[0] is None else decoder.grads[0].reshape(len(mean), -1),
-    )
-
-
-class Slope(NamedTuple):
-    """A regression through the origin: its slope, and how much of the square it explains."""
-
-    value: float
-    explained: float
-
-
-def _slope(pairs: list[tuple[Tensor, Tensor]]) -> Slope | None:
-    """Return the slope of the second tensors on the first ones; None if there is nothing."""
-    if not pairs:
-        return None
-    x, y = (torch.cat([pair[i].double().flatten() for pair in pairs]) for i in (0, 1))
-    xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
-    if xx == 0 or not math.isfinite(xx + yy):  # the training diverged
-        return None
-    return Slope(xy / xx, 1.0 if yy == 0 else xy**2 / (xx * yy))
-
-
-def _by_logits(steps: list[Step]) -> dict[str, Slope]:
-    """Return how well each known loss explains the gradient at the logits."""
-    fields: dict[str, Any] = {
-        "cross-entropy": lambda p, x, logits: p - x,
-        "sigmoid twice": lambda p, x, logits: p * (1 - p) * (p.sigmoid() - x),
-        "squared error": lambda p, x, logits: p * (1 - p) * (p - x),
-        "squared error of logits": lambda p, x, logits: logits - x,
-        "white pixels": lambda p, x, logits: -x * (1 - p),
-        "swapped": lambda p, x, logits: -x,
-    }
-    given = [(s, s.by_logits) for s in steps if s.by_logits is not None]
-    slopes = {}
-    for name, make in fields.items():
-        pairs = [(make(s.logits.sigmoid(), s.x, s.logits), g * len(g)) for s, g in given]
-        slope = _slope(pairs)
-        if slope is not None:
-            slopes[name] = slope
-    return slopes
-
-
-def _kl_weight(steps: list[Step]) -> tuple[float, float] | None:
-    """Return the weight of the KL beside a reconstruction term of weight 1, and how surely.
-
-    None if the gradients can't be read so: a KL divergence by Monte Carlo, free bits.
-    """
-    reconstruction = _by_logits(steps).get("cross-entropy")
-    pairs = [
-        (s.mean, (s.by_mean - s.by_z) * len(s.mean))
-        for s in steps
-        if s.by_mean is not None and s.by_z is not None
-    ]
-    kl = _slope(pairs)
-    if reconstruction is None or kl is None or reconstruction.explained < 0.98:
-        return None
-    return kl.value / reconstruction.value, kl.explained
-
 
 # --- faults: refused whatever the bound ----------------------------------------------------
 
@@ -279,9 +70,9 @@ def _over_budget(seen: Evidence) -> str | None:
 def _trained_on_heldout(seen: Evidence) -> str | None:
     """Find held-out digits, gray or drawn black and white, among what the encoder was fed."""
     fed = [each.inputs.flatten(1) for each in seen.calls if each.part == "encoder"]
-    rows = torch.cat(fed)[:500] if fed and fed[0].shape[1] == _PIXELS else torch.zeros(0, _PIXELS)
+    rows = torch.cat(fed)[:500] if fed and fed[0].shape[1] == PIXELS else torch.zeros(0, PIXELS)
     lit = (rows > 0).float()
-    gray = _digits("test")[0].images.flatten(1)
+    gray = digits_of("test")[0].images.flatten(1)
     off = lit @ (gray == 0).float().T + (1 - lit) @ (gray == 1).float().T
     # A drawing of a digit is black where the digit is black, and white where it is white.
     if len(rows) == 0 or ((off == 0).any(1) & (lit.sum(1) > 20)).float().mean() < 0.2:
@@ -294,7 +85,7 @@ def _trained_on_heldout(seen: Evidence) -> str | None:
 
 def _noise(seen: Evidence) -> str | None:
     """Look at z, and at what the encoder said of it."""
-    steps = _steps(seen)
+    steps = steps_of(seen)
     if not steps:
         return None
     if all(torch.equal(s.z, s.mean) for s in steps):
@@ -334,7 +125,7 @@ def _unscaled(steps: list[Step]) -> str | None:
         return None
     by_log_var = torch.cat([s.by_log_var.flatten() for s in given if s.by_log_var is not None])
     by_z = torch.cat([(s.by_z * (s.z - s.mean) / 2).flatten() for s in given if s.by_z is not None])
-    alone = _slope([(torch.cat([s.log_var.exp().flatten() - 1 for s in given]), by_log_var)])
+    alone = slope_of([(torch.cat([s.log_var.exp().flatten() - 1 for s in given]), by_log_var)])
     if alone is None or alone.explained < 0.98 or by_z.norm() < 0.3 * by_log_var.norm():
         return None
     return _UNSCALED
@@ -358,7 +149,7 @@ def _forgotten_zero(seen: Evidence) -> str | None:
 
 def _wrong_loss(seen: Evidence) -> str | None:
     """Name the loss whose gradient is the one at the logits, if it is no cross-entropy."""
-    slopes = _by_logits(_steps(seen))
+    slopes = slopes_by_logits(steps_of(seen))
     surest = max(slopes, key=lambda name: slopes[name].explained, default="")
     if not surest or slopes[surest].explained < 0.98:
         return None
@@ -388,8 +179,8 @@ _LOSSES = {
 
 def _weight_of_kl(seen: Evidence) -> str | None:
     """Name a weight of the KL divergence that is not 1, where it can be read off for sure."""
-    steps = _steps(seen)
-    found = _kl_weight(steps)
+    steps = steps_of(seen)
+    found = kl_weight(steps)
     if found is None or found[1] < 0.98 or 0.9 < found[0] < 1.1:
         return None
     weight, n_latent, batch = found[0], steps[-1].mean.shape[1], len(steps[-1].mean)
@@ -405,10 +196,10 @@ def _weight_of_kl(seen: Evidence) -> str | None:
         1 / batch: "Is the reconstruction term summed over the batch, the divergence averaged?",
         1 / (n_latent * batch): "Is it averaged over batch and latent dimensions, and the "
         "reconstruction term summed?",
-        _PIXELS: "Is the reconstruction term averaged over the pixels? They add.",
-        _PIXELS / n_latent: "Is each term averaged, one over pixels and one over dimensions? Sum.",
+        PIXELS: "Is the reconstruction term averaged over the pixels? They add.",
+        PIXELS / n_latent: "Is each term averaged, one over pixels and one over dimensions? Sum.",
         batch: "Is the divergence summed over the batch, the reconstruction term averaged?",
-        _PIXELS * batch: "Is the reconstruction term averaged over pixels and batch, and the "
+        PIXELS * batch: "Is the reconstruction term averaged over pixels and batch, and the "
         "divergence summed?",
     }
     near = [text for value, text in known.items() if abs(weight / value - 1) < 0.05]
@@ -421,8 +212,8 @@ def _weight_of_kl(seen: Evidence) -> str | None:
 
 def _log_var_in_kl(seen: Evidence) -> str | None:
     """Look at dL/dlog_var without what passes through z: it is (exp(log_var) - 1) / 2B."""
-    steps = _steps(seen)
-    weight = _kl_weight(steps)
+    steps = steps_of(seen)
+    weight = kl_weight(steps)
     if weight is None or weight[1] < 0.98 or abs(weight[0]) < 1e-3:
         return None
     given = [
@@ -430,9 +221,9 @@ def _log_var_in_kl(seen: Evidence) -> str | None:
         for s in steps
         if s.by_log_var is not None and s.by_z is not None
     ]
-    right = _slope([((log_var.exp() - 1) / 2, grad) for log_var, grad in given])
-    doubled = _slope([((2 * log_var).exp() - 1, grad) for log_var, grad in given])
-    by_logits = _by_logits(steps).get("cross-entropy")
+    right = slope_of([((log_var.exp() - 1) / 2, grad) for log_var, grad in given])
+    doubled = slope_of([((2 * log_var).exp() - 1, grad) for log_var, grad in given])
+    by_logits = slopes_by_logits(steps).get("cross-entropy")
     if right is None or doubled is None or by_logits is None:
         return None
     # Near log_var = 0 all of these are lines: the slopes tell them apart.
@@ -465,7 +256,7 @@ FAULTS = [
 
 
 def _missing_kl(seen: Evidence) -> str | None:
-    found = _kl_weight(_steps(seen))
+    found = kl_weight(steps_of(seen))
     if (found is None or abs(found[0]) > 1e-3) and seen.figures["kl"] < 100:
         return None
     return (
@@ -487,7 +278,7 @@ def _squashed(seen: Evidence) -> str | None:
 def _squashed_logits(seen: Evidence) -> str | None:
     low, high = seen.figures["low"], seen.figures["high"]
     if low >= 0 and high <= 1:
-        return _PROBABILITIES
+        return PROBABILITIES
     if not (low >= 0 or (low >= -1 and high <= 1)):
         return None
     return (
@@ -547,7 +338,7 @@ CAUSES = [
 
 
 def _build() -> tuple[nn.Module, nn.Module]:
-    return MLPEncoder(_IMAGE, 20, (200,)), MLPDecoder(20, _IMAGE, (200,))
+    return MLPEncoder(IMAGE_SHAPE, 20, (200,)), MLPDecoder(20, IMAGE_SHAPE, (200,))
 
 
 def _train(encoder: nn.Module, decoder: nn.Module, images: Tensor, epochs: int) -> None:
@@ -561,11 +352,11 @@ TASK = BuildTask(
     number="3.10",
     title="Build it: a variational autoencoder",
     parts=("encoder", "decoder"),
-    images=lambda: _digits("train")[1],
+    images=lambda: digits_of("train")[1],
     epochs=EPOCHS,
-    inspect=_inspect,
-    probe=_probe,
-    measure=_measure,
+    inspect=inspect_networks,
+    probe=probe,
+    measure=measure,
     figure="bound",
     limit=LIMIT,
     faults=FAULTS,

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { axis, drag, format, mixtureContours, mixtureModel, onWidth, parse, scale, set } =
+  const { axis, drag, format, mixtureContours, mixtureModel, panel, scale, set } =
     window.CompanionWidgets;
   const { logDensity, widthOf } = mixtureModel;
 
@@ -39,22 +39,6 @@
       <text class="widget-tick widget-math" x="4" y="${y(0.5) + 4}">z₂</text>`;
     set(root.querySelector("[data-part=frame]"), {
       x: LEFT, y: TOP, width: size, height: size, viewBox: `${LEFT} ${TOP} ${size} ${size}` });
-  }
-
-  /** A panel that redraws by `draw(root, width, ...last)` whenever it is shown or resized. */
-  function panel(markup, draw) {
-    const root = parse(markup);
-    let [width, last] = [0, null];
-    const paint = () => width > 0 && last && draw(root, width, ...last);
-    onWidth(root, (now) => {
-      width = now;
-      paint();
-    });
-    const show = (...values) => {
-      last = values;
-      paint();
-    };
-    return { root, show };
   }
 
   const dots = (points, { x, y }, radius) => points.map(([a, b]) =>

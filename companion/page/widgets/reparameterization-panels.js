@@ -2,26 +2,10 @@
 (() => {
   "use strict";
 
-  const { axis, drag, format, onWidth, parse, scale, set, spread, ticks } = window.CompanionWidgets;
+  const { axis, drag, format, panel, scale, set, spread, ticks } = window.CompanionWidgets;
 
   const LEFT = 34;
   const RIGHT = 10;
-
-  /** A panel that redraws by `draw(root, width, ...last)` whenever it is shown or resized. */
-  function panel(markup, draw) {
-    const root = parse(markup);
-    let [width, last] = [0, null];
-    const paint = () => width > 0 && last && draw(root, width, ...last);
-    onWidth(root, (now) => {
-      width = now;
-      paint();
-    });
-    const show = (...values) => {
-      last = values;
-      paint();
-    };
-    return { root, show };
-  }
 
   const path = (points) => (points.length > 0 ? `M${points.join("L")}` : "");
   const point = (x, y) => `${x.toFixed(2)},${y.toFixed(2)}`;

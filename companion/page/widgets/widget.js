@@ -211,6 +211,22 @@
   const color = (element, role) =>
     getComputedStyle(element).getPropertyValue(`--widget-${role}`).trim();
 
+  /** A panel that redraws by `draw(root, width, ...last)` whenever it is shown or resized. */
+  function panel(markup, draw) {
+    const root = parse(markup);
+    let [width, last] = [0, null];
+    const paint = () => width > 0 && last && draw(root, width, ...last);
+    onWidth(root, (now) => {
+      width = now;
+      paint();
+    });
+    const show = (...values) => {
+      last = values;
+      paint();
+    };
+    return { root, show };
+  }
+
   /** Fill every figure called `name`; the fallback stays where `build` fails. */
   function define(name, build, api = {}) {
     window.CompanionWidgets[name] = api;
@@ -227,6 +243,6 @@
 
   window.CompanionWidgets = {
     animate, announcer, axis, button, choice, color, define, drag, format, hatch, normals, onWidth,
-    parse, scale, set, slider, snap, spread, ticks, uniforms, uniqueId,
+    panel, parse, scale, set, slider, snap, spread, ticks, uniforms, uniqueId,
   };
 })();

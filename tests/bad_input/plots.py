@@ -1,4 +1,4 @@
-"""Bad input of the maps of a code space (see `bad_input.py`)."""
+"""Bad input of the maps of a code space (see `bad_input/densities.py`)."""
 
 import torch
 from matplotlib.figure import Figure

@@ -1,18 +1,18 @@
-"""Published bugs of attacks, and their near relatives, as functions (see `mutants.py`).
+"""Published bugs of attacks, and their near relatives, as functions (see `mutants/densities.py`).
 
 Axes: B batch, K classes.
 """
 
 from collections.abc import Callable
 
-import oracles_attacks as oracles
 import torch
-from mutants import fault
+from oracles import attacks as oracles
 from torch import Tensor
 from torch.nn import functional as F
 
 from companion import attacks
 from companion.attacks import ball, project
+from mutants.densities import fault
 
 
 def mutant(

@@ -1,4 +1,4 @@
-"""Published bugs of models, and their near relatives, as functions (see `mutants.py`).
+"""Published bugs of models, and their near relatives, as functions (see `mutants/densities.py`).
 
 Axes: S importance samples, B batch, D latent dimensions.
 """
@@ -6,9 +6,8 @@ Axes: S importance samples, B batch, D latent dimensions.
 import math
 from collections.abc import Callable
 
-import oracles_model
 import torch
-from mutants import fault
+from oracles import models as oracles_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +15,7 @@ from companion import gaussian
 from companion.gaussian import LOG_2PI, DiagonalGaussian
 from companion.linear_gaussian import LinearGaussian, fit_ppca
 from companion.vae import VAE, Elbo, log_importance_weights
+from mutants.densities import fault
 
 # The VAE: forward(vae, x, n_samples=, generator=)
 

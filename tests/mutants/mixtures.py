@@ -1,4 +1,4 @@
-"""Published bugs of mixtures, and their near relatives, as functions (see `mutants.py`).
+"""Published bugs of mixtures, and their near relatives, as functions (see `mutants/densities.py`).
 
 Axes: B batch, N codes, K components, D latent dimensions.
 """
@@ -6,13 +6,13 @@ Axes: B batch, N codes, K components, D latent dimensions.
 import math
 from functools import partial
 
-import oracles_mixture
 import torch
-from mutants import fault
+from oracles import mixtures as oracles_mixture
 
 from companion import gaussian
 from companion.gaussian import LOG_2PI
 from companion.mixture import GaussianMixture
+from mutants.densities import fault
 
 
 def _terms(z, mean, log_var):

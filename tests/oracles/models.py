@@ -1,4 +1,4 @@
-"""Independent oracles of the models, as assertions on a function (see `oracles.py`).
+"""Independent oracles of the models, as assertions on a function (see `oracles/densities.py`).
 
 The exact numbers come from torch.distributions' multivariate normals and from scikit-learn.
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from oracles import assert_same, assert_within, gaussian, generator, normal
 from scipy import stats
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from companion.likelihoods import Gaussian
 from companion.networks import LinearEncoder, MLPDecoder
 from companion.priors import StandardNormal
 from companion.vae import VAE
+from oracles.densities import assert_same, assert_within, gaussian, generator, normal
 
 
 class Problem(NamedTuple):

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from oracles import assert_same, assert_within, generator, normal
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture as ScikitMixture
 from torch import Tensor
@@ -23,6 +22,8 @@ from torch.distributions import (
     MultivariateNormal,
     Normal,
 )
+
+from oracles.densities import assert_same, assert_within, generator, normal
 
 
 class Parameters(NamedTuple):

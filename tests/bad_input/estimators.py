@@ -1,4 +1,4 @@
-"""Bad input of the gradient estimators (see `bad_input.py`)."""
+"""Bad input of the gradient estimators (see `bad_input/densities.py`)."""
 
 import torch
 

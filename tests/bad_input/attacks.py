@@ -1,9 +1,9 @@
-"""Bad input of attacks, classifiers and robust accuracy (see `bad_input.py`)."""
+"""Bad input of attacks, classifiers and robust accuracy (see `bad_input/densities.py`)."""
 
 import torch
-from bad_input import INF, NAN, spoiled
 from torch import nn
 
+from bad_input.densities import INF, NAN, spoiled
 from companion.attacks import (
     auto_pgd,
     bpda,

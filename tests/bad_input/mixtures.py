@@ -1,10 +1,10 @@
 """Bad input of mixtures, the VampPrior, metrics of a VAE, wrappers, pretrained models."""
 
 import torch
-from bad_input import NAN, X, Z, spoiled
-from bad_input_models import model
 from torch import nn
 
+from bad_input.densities import NAN, X, Z, spoiled
+from bad_input.models import model
 from companion import pretrained
 from companion.em import em_step, fit_em
 from companion.metrics import active_units, aggregated_log_prob, cluster_accuracy, kl_decomposition

@@ -2,7 +2,7 @@
 
 Each `assert_...` takes an implementation and holds it against somebody else's code: values and
 gradients of torch.distributions, or quadrature by SciPy. The tests hand in the companion's
-function, and `test_mutants.py` the published bugs of `mutants.py`, which must fail.
+function, and `test_mutants.py` the published bugs of `mutants/densities.py`, which must fail.
 
 Axes: S importance samples, B batch, D latent dimensions.
 """

@@ -1,4 +1,4 @@
-"""Independent oracles of attacks, as assertions on a function (see `oracles.py`).
+"""Independent oracles of attacks, as assertions on a function (see `oracles/densities.py`).
 
 Other people's attacks: foolbox, ART and torchattacks. They must be installed: nothing is skipped.
 
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from oracles import generator
 from torch import Tensor, nn
+
+from oracles.densities import generator
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox loads GitPython, which looks for git
 with warnings.catch_warnings():

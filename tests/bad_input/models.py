@@ -1,10 +1,10 @@
-"""Bad input of models, numbers and figures (see `bad_input.py`)."""
+"""Bad input of models, numbers and figures (see `bad_input/densities.py`)."""
 
 import torch
-from bad_input import GRAY, NAN, X, Z, spoiled
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from bad_input.densities import GRAY, NAN, X, Z, spoiled
 from companion import linear_gaussian, metrics, vae
 from companion.likelihoods import Bernoulli
 from companion.linear_gaussian import LinearGaussian

@@ -1,7 +1,8 @@
 """Published bugs of densities, and their near relatives, as functions.
 
-A `Mutant` names the fault, and holds the broken function and the assertion of `oracles.py` that
-must reject it; `test_mutants.py` shows that it does. The bugs of models are in `mutants_model.py`.
+A `Mutant` names the fault, and holds the broken function and the assertion of
+`oracles/densities.py` that must reject it; `test_mutants.py` shows that it does. The bugs of
+models are in `models.py`.
 
 Axes: S importance samples, B batch, D latent dimensions.
 """
@@ -9,8 +10,8 @@ Axes: S importance samples, B batch, D latent dimensions.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import oracles
 import torch
+from oracles import densities as oracles
 from torch import Tensor
 from torch.distributions import ContinuousBernoulli
 from torch.nn import functional as F

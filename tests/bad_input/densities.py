@@ -1,6 +1,6 @@
 """Bad input of densities and networks: name, call, exception, and a part of the message.
 
-`test_bad_input.py` makes the calls. The table of models is in `bad_input_models.py`.
+`test_bad_input.py` makes the calls. The table of models is in `bad_input/models.py`.
 """
 
 import numpy as np

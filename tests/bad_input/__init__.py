@@ -1,0 +1,1 @@
+"""What each public function must refuse, and with which words."""

@@ -1,0 +1,1 @@
+"""Published bugs and their near relatives; the suite must fail on each."""

@@ -1,0 +1,1 @@
+"""Somebody else's answers: torch.distributions, SciPy, scikit-learn, foolbox, closed forms."""
