@@ -18,6 +18,7 @@ from companion.attacks import (
     random_corners,
     random_noise,
     random_start,
+    red_flags,
 )
 from companion.classifiers import (
     Classifier,
@@ -44,6 +45,12 @@ def far(model, x, y):
 
 # fmt: off
 CASES = [
+    # Red flags
+    ("images from elsewhere beyond the limit",
+     lambda: red_flags(model(), X, Y, eps=0.1, elsewhere={"far": X + 0.25}),
+     ValueError, "far"),
+    ("class of which there is no logit, red flags",
+     lambda: red_flags(model(), X, Y + 5, eps=0.1), ValueError, "logits"),
     # The model
     ("class for a model, attacks", lambda: fgsm(nn.Linear, X, Y, eps=0.1),
      TypeError, "`model` must be a module or a function of x, but it is the class Linear. "
