@@ -18,7 +18,8 @@ def learners_pgd(model, x, y, eps, steps, restarts, **wrong):
     for _ in range(restarts):
         x_adv = x.clone() if wrong.get("no_start") else x + eps * (2 * torch.rand_like(x) - 1)
         for _ in range(steps * wrong.get("more", 1)):
-            leaf = x_adv.clamp(low, high).detach().requires_grad_()
+            leaf = x_adv if wrong.get("astray") else x_adv.clamp(low, high)
+            leaf = leaf.detach().requires_grad_()
             loss = torch.nn.functional.cross_entropy(model(leaf), y)
             (gradient,) = torch.autograd.grad(loss, leaf)
             x_adv = leaf.detach() + wrong.get("sign", 1) * size * gradient.sign()
@@ -76,6 +77,8 @@ def test_right_attacks_pass():
         (frozen, "freezes or thaws"),
         (wrong(more=2), "The network saw"),
         (wrong(outside=True), "Is the ball around x"),
+        (wrong(astray=True), "Project the start"),
+        (wrong(step_size=2 * task.EPS), "as long as the ball"),
         (wrong(sign=-1), "rise from step to step, or fall"),
         (wrong(no_start=True), "begin at different points"),
         (wrong(last=True), "keep the worst end for each image"),
@@ -130,8 +133,17 @@ def test_keys_of_the_quiz():
         loss = torch.nn.functional.cross_entropy(change(logits), torch.tensor([1]))
         sizes.append(torch.autograd.grad(loss, logits)[0].abs().max().item())
     assert sizes[1] < 1e-3 * sizes[0]
-    assert "nearly vanishes" in right("attacks `softmax(f(x))`")
+    loud = torch.tensor([[120.0, 0.0, 0.0]], requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(loud.softmax(-1), torch.tensor([1]))
+    assert not torch.autograd.grad(loss, loud)[0].any()
+    assert "float32 loses" in right("attacks `softmax(f(x))`")
     # Three attacks on four images: the worst case for each image is below every average.
     correct = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 1]]).bool()
     assert correct.all(0).float().mean() < correct.float().mean(1).min()
     assert "no attack broke" in right("Five attacks")
+
+
+def test_length_gives_no_key_away():
+    """The right option is the longest of its question in no more than one question in three."""
+    longest = [max(each.options, key=lambda option: len(option.text)).right for each in QUIZ]
+    assert sum(longest) <= len(QUIZ) / 3

@@ -18,10 +18,12 @@ _SIZE, _PIXELS, _HILLS = 64, 12, 160
 
 
 class Hidden(nn.Module):
-    """A network of two classes, whose loss has many hills; it counts the images that it sees."""
+    """A network of two classes, whose loss has many hills; it looks at what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Tensor | None = None) -> None:
         super().__init__()
+        self.allowed = allowed  # the images around which the attack may ask
+        self.seen, self.strayed = 0, False
         draw = torch.Generator().manual_seed(5)
         self.norm = nn.BatchNorm1d(_PIXELS)
         self.dropout = nn.Dropout(0.3)
@@ -35,11 +37,14 @@ class Hidden(nn.Module):
         self.out.bias.requires_grad_(False)
         self.waves.bias.grad = torch.full_like(self.waves.bias, 0.5)  # somebody's, to be kept
         self.eval()
-        self.seen = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 2)."""
         self.seen += len(x)
+        if self.allowed is not None:
+            distance = torch.cdist(x.detach().to(self.allowed.dtype), self.allowed, p=torch.inf)
+            inside = (x >= -1e-6).all() & (x <= 1 + 1e-6).all()
+            self.strayed |= not (inside and (distance.amin(1) <= EPS + 1e-5).all())
         return self.out(self.dropout(torch.cos(self.waves(self.norm(x)))))
 
 
@@ -116,8 +121,8 @@ def broken(model: nn.Module, x_adv: Tensor, y: Tensor) -> float:
 
 def _run(answer: Any, steps: int, restarts: int) -> tuple[float, int]:
     """Return the share of broken images, and how many images the network saw."""
-    model = Hidden()
     x, y = images()
+    model = Hidden(allowed=x)
     before = State.of(model)
     torch.manual_seed(7)  # the caller's state is put back afterwards
     result = call(answer, model=model, x=x, y=y, eps=EPS, steps=steps, restarts=restarts)
@@ -127,6 +132,12 @@ def _run(answer: Any, steps: int, restarts: int) -> tuple[float, int]:
         raise NotYet("Your result carries a graph. Return it detached.")
     x_adv = as_tensor(result)
     _require_allowed(x_adv, x, EPS)
+    if model.strayed:
+        raise NotYet(
+            "What you return is allowed, but on the way your attack asks the network about images "
+            "outside the ball or outside [0, 1]. What is learned there may not hold inside. "
+            "Project the start, and after each step."
+        )
     return broken(model, x_adv.to(x.dtype), y), seen
 
 
@@ -160,7 +171,10 @@ def _why(found: float, single: float) -> str:
     """Say what an attack lacks that breaks too little, or no more than from a single start."""
     short = f"Everything is allowed and untouched, but only {found:.0%} of the images break. "
     if found < 0.1:
-        return short + "Does the loss rise from step to step, or fall?"
+        return short + (
+            "Does the loss rise from step to step, or fall? Or is each step as long as the ball is "
+            "wide?"
+        )
     if found <= single + 0.15:
         return short + (
             f"One start alone breaks {single:.0%}. Do the starts begin at different points, and do "

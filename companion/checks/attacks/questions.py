@@ -8,7 +8,7 @@ QUIZ = (
         "steps inside the same limit. What do you conclude?",
         (
             Option(
-                "The network is robust to the stronger of the two attacks.",
+                "The network resists PGD, the stronger one; only the weaker one breaks it.",
                 "PGD can do what FGSM does, and more. Inside the same ball it should find at least "
                 "as much.",
             ),
@@ -76,7 +76,7 @@ QUIZ = (
         "accuracy under PGD. Why can that not be its robust accuracy?",
         (
             Option(
-                "Because no network is ever robust at such a size",
+                "Because at such a size no network that anybody has trained so far is robust",
                 "that is a guess about networks. The argument needs none.",
             ),
             Option(
@@ -86,7 +86,7 @@ QUIZ = (
                 right=True,
             ),
             Option(
-                "Because PGD needs more than one restart there",
+                "Because PGD needs many more steps and restarts in a ball of that size",
                 "it may, but why is it certain that it missed something? Look at what the ball "
                 "contains.",
             ),
@@ -101,13 +101,13 @@ QUIZ = (
                 "the predictions stay, and the gradients don't. The attack lives on gradients.",
             ),
             Option(
-                "Where the network is sure, the gradient of the softmax nearly vanishes",
-                "the probabilities hardly move there, and in float32 they may not move at all. The "
-                "sign of rounding errors is what is left.",
+                "Where the network is sure, float32 loses the gradient of the softmax",
+                "a small gradient still has a sign. But where a probability is exactly 1 in "
+                "float32, the gradient is exactly zero, or made of rounding errors.",
                 right=True,
             ),
             Option(
-                "The attack gets stronger, because probabilities are bounded",
+                "The attack gets stronger, because probabilities are bounded and logits are not",
                 "bounded outputs are no help: their derivative is small where the network is sure.",
             ),
         ),
@@ -117,8 +117,8 @@ QUIZ = (
         "bound of the robust accuracy?",
         (
             Option(
-                "57 %, the smallest of them",
-                "it is a bound. But the other attacks break images that this one left.",
+                "57 %, because the strongest of the five attacks decides",
+                "it is a bound. But the other attacks may break images that this one left.",
             ),
             Option(
                 "62 %, their mean",
@@ -136,23 +136,23 @@ QUIZ = (
         ),
     ),
     Question(
-        "Images made on network A fool network B, although the attack never saw B. Whose fault is "
-        "that?",
+        "Images made on network A fool network B, which is as accurate as A, although the attack "
+        "never saw B. Whose fault is that?",
         (
             Option(
-                "The attack's: it left the ball",
+                "The attack's: somewhere on the way it must have left the ball",
                 "whether it did can be measured, and in this chapter it did not.",
             ),
             Option(
-                "Nobody's: trained on the same data, networks learn similar directions",
+                "Nobody's: trained for the same task, networks learn similar directions",
                 "what raises the loss of A often raises the loss of B, so hiding B's weights "
                 "protects little.",
                 right=True,
             ),
             Option(
-                "B's: it must be overfitted",
-                "B has the same accuracy on held-out digits as A. Transfer is common among "
-                "networks that generalize well.",
+                "B's: it must be overfitted to the digits that it was trained on",
+                "it is as accurate on held-out digits as A. Transfer is common among networks that "
+                "generalize well.",
             ),
         ),
     ),
