@@ -8,7 +8,7 @@ QUIZ = (
         "steps inside the same limit. What do you conclude?",
         (
             Option(
-                "The network resists PGD, the stronger one; only the weaker one breaks it.",
+                "The network is robust: it withstands the stronger of the two attacks.",
                 "PGD can do what FGSM does, and more. Inside the same ball it should find at least "
                 "as much.",
             ),
@@ -45,7 +45,7 @@ QUIZ = (
                 "that is the answer for the l1 ball, where it is best to move one pixel only.",
             ),
             Option(
-                "By $\\varepsilon$",
+                "By $\\varepsilon$, whatever the weights are",
                 "one pixel of weight 1 would do that. There are 784 of them.",
             ),
         ),
@@ -55,12 +55,12 @@ QUIZ = (
         "numbers with a limit of 0.1. What is the limit in pixels of $[0, 1]$?",
         (
             Option(
-                "0.32",
+                "0.32, for one unit is longer after the normalization",
                 "that is 0.1 divided by 0.3081. The program divided the image already; going back "
                 "multiplies.",
             ),
             Option(
-                "0.1",
+                "0.1, as the program says",
                 "only if the model normalized, and the attack worked on pixels.",
             ),
             Option(
@@ -76,7 +76,7 @@ QUIZ = (
         "accuracy under PGD. Why can that not be its robust accuracy?",
         (
             Option(
-                "Because at such a size no network that anybody has trained so far is robust",
+                "Because no network that anybody has trained so far is robust at such a size",
                 "that is a guess about networks. The argument needs none.",
             ),
             Option(
@@ -86,7 +86,7 @@ QUIZ = (
                 right=True,
             ),
             Option(
-                "Because PGD needs many more steps and restarts in a ball of that size",
+                "Because PGD needs more than one restart there",
                 "it may, but why is it certain that it missed something? Look at what the ball "
                 "contains.",
             ),
@@ -102,8 +102,8 @@ QUIZ = (
             ),
             Option(
                 "Where the network is sure, float32 loses the gradient of the softmax",
-                "a small gradient still has a sign. But where a probability is exactly 1 in "
-                "float32, the gradient is exactly zero, or made of rounding errors.",
+                "a small gradient still has a sign. But where a probability is rounded to 1, the "
+                "gradient is exactly zero, or made of rounding errors.",
                 right=True,
             ),
             Option(
@@ -117,8 +117,8 @@ QUIZ = (
         "bound of the robust accuracy?",
         (
             Option(
-                "57 %, because the strongest of the five attacks decides",
-                "it is a bound. But the other attacks may break images that this one left.",
+                "57 %, since the strongest of the five attacks decides what stands",
+                "it is a bound. But the others may break images that this one left.",
             ),
             Option(
                 "62 %, their mean",
@@ -140,19 +140,18 @@ QUIZ = (
         "never saw B. Whose fault is that?",
         (
             Option(
-                "The attack's: somewhere on the way it must have left the ball",
+                "The attack's: it left the ball",
                 "whether it did can be measured, and in this chapter it did not.",
             ),
             Option(
-                "Nobody's: trained for the same task, networks learn similar directions",
+                "Nobody's: for the same task, networks learn similar directions",
                 "what raises the loss of A often raises the loss of B, so hiding B's weights "
                 "protects little.",
                 right=True,
             ),
             Option(
-                "B's: it must be overfitted to the digits that it was trained on",
-                "it is as accurate on held-out digits as A. Transfer is common among networks that "
-                "generalize well.",
+                "B's: it must be overfitted to the examples on which it was trained",
+                "B is as accurate as A. Transfer is common among networks that generalize well.",
             ),
         ),
     ),
