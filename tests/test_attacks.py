@@ -85,6 +85,12 @@ def test_eps_zero_gives_x_back(attack):
         assert x_adv is not x
 
 
+@every
+def test_the_answer_has_no_gradient_also_where_the_image_has_one(attack):
+    model, x, y = oracles.problem()
+    assert not attack(model, x.requires_grad_(), y, eps=0.1).requires_grad
+
+
 @pytest.mark.parametrize("attack", [fgsm, short, short_auto])
 def test_the_answer_is_no_view_of_the_image_also_where_no_step_helps(attack):
     model, x, y = oracles.problem()

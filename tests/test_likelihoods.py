@@ -54,6 +54,12 @@ def test_continuous_bernoulli_has_the_right_gradient_at_zero():
     assert logit.grad.item() == pytest.approx(0.3, abs=1e-7)
 
 
+def test_continuous_bernoulli_mean_has_the_right_gradient_at_zero():
+    logit = torch.zeros(1, 1, requires_grad=True)
+    ContinuousBernoulli().mean(logit).sum().backward()
+    assert logit.grad.item() == pytest.approx(1 / 12, abs=1e-7)  # the variance of U(0, 1)
+
+
 def test_continuous_bernoulli_joins_its_series_smoothly():
     logits = torch.linspace(0.0995, 0.1005, 41, dtype=torch.float64)[:, None].requires_grad_()
     value = ContinuousBernoulli().log_prob(torch.zeros_like(logits).detach(), logits)
