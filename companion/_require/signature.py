@@ -109,8 +109,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     signature = _Signature(function)
 
     def compute(*args: P.args, **kwargs: P.kwargs) -> T:
-        full = {name: at_least_float32(value) for name, value in kwargs.items()}
-        return function(*map(at_least_float32, args), **full)  # type: ignore[arg-type]
+        if kwargs:  # an empty dict costs as much as an argument
+            kwargs = {name: at_least_float32(value) for name, value in kwargs.items()}  # type: ignore[assignment]
+        return function(*map(at_least_float32, args), **kwargs)  # type: ignore[arg-type]
 
     @wraps(function)
     def hold(*args: P.args, **kwargs: P.kwargs) -> T:
