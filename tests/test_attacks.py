@@ -175,6 +175,16 @@ def test_of_two_classes_too_the_margin_decides_which_start_is_kept():
     assert (best > one).float().mean() > 0.8  # of 20, the first is the best in one case of 20
 
 
+def test_of_images_that_are_equally_bad_auto_pgd_keeps_the_first():
+    def model(x):  # the margin of class 0 never changes; the loss, the third logit, does
+        return torch.cat([0 * x, 0 * x + 5, -x], 1)
+
+    x, y = torch.full((3, 1), 0.5), torch.zeros(3).long()
+    climb = partial(auto_pgd, eps=0.2, random_start=False, loss=lambda logits, y: logits[:, 2])
+    assert torch.equal(climb(model, x, y), x)
+    assert (climb(model, x, torch.ones(3)) != x).all()  # without classes, the loss decides
+
+
 @every
 def test_a_targeted_attack_comes_nearer_to_its_target(attack):
     model, x, _ = oracles.problem()

@@ -288,6 +288,12 @@ def test_the_start_draws_from_its_generator_only():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_means_start_as_standard_normal_draws():
+    z = GaussianMixture(4_000, 2, generator=generator(1)).mean.detach().flatten()
+    assert z.mean().abs() < 5 / 8_000**0.5
+    assert (z.var() - 1).abs() < 5 * (2 / 8_000) ** 0.5
+
+
 def test_the_density_keeps_its_dtype_under_autocast():
     mixture = full_mixture().float()
     z = torch.randn(4, 2, generator=generator(1))
