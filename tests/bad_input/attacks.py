@@ -121,9 +121,10 @@ CASES = [
     ("start in units of 255", lambda: random_start(X, eps=8.0), ValueError, "eps=8 / 255"),
     # Labels, logits and losses
     ("float labels", lambda: fgsm(model(), X, Y.float(), eps=0.1),
-     TypeError, "`y` must be a tensor of classes, whole numbers, but it is of torch.float32"),
+     TypeError, "`y` must be a tensor of whole numbers, but it is of torch.float32. Convert it "
+     "first: y.long()"),
     ("list of labels", lambda: pgd(model(), X, [0, 1, 1], eps=0.1),
-     TypeError, "Pass torch.as_tensor(y).long(), or another `loss` if y are no classes"),
+     TypeError, "torch.as_tensor(y).long(). If they are no classes, pass another `loss`"),
     ("label of a class too many", lambda: fgsm(model(), X, Y + 1, eps=0.1),
      ValueError, "`y` runs from 1 to 2, but there are 2 logits: classes 0 to 1 are expected"),
     ("negative label", lambda: fgsm(model(), X, Y - 1, eps=0.1), ValueError, "from -1 to 0"),
