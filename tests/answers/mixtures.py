@@ -607,7 +607,7 @@ WRONG = {
     "mixtures.responsibilities": [
         (r_with(lambda w, t: (w + t.sum(-1)).softmax(0)), "sum to one over the batch"),
         (lambda z, w, m, v: r_closed(z, w, m, 2 * v), "You used `exp(log_var)`"),
-        (r_with_std_for_var, "You used the standard deviation where the density wants"),
+        (r_with_std_for_var, "where the formula wants the variance"),
         (r_by_division(), "your row is [nan, nan, nan]"),
         (r_by_division(epsilon=1e-12), "your row is [0.0, 0.0, 0.0]"),
         (r_by_division(lambda joint: joint.clamp(min=1e-30)), "a clamp makes them all equal"),
@@ -659,7 +659,7 @@ WRONG = {
     ],
     "mixtures.mutual_information": [
         (lambda m, v, z: information_closed(m, 2 * v, z), "`exp(log_var)` as the standard"),
-        (lambda m, v, z: information_closed(m, v / 2, z), "where the density wants the variance"),
+        (lambda m, v, z: information_closed(m, v / 2, z), "where the formula wants the var"),
         (lambda m, v, z: information_closed(m, v, m), "Use the rows of `z`"),
         (information_by_densities(), "is not finite"),
         (information_by_densities(1e-30), HIDDEN),
@@ -678,8 +678,8 @@ WRONG = {
     ],
     "mixtures.kl": [
         (kl_with(lambda q, p: (q.sum(-1) - p).mean(0), torch.exp), "You used `exp(log_var)`"),
-        (kl_std_for_var, "You used the standard deviation where log q wants"),
-        (kl_of_noise, "the density of the noise"),
+        (kl_std_for_var, "where the formula wants the var"),
+        (kl_of_noise, "left out the logarithm"),
         (lambda m, v, e, p: kl_closed(m, v, 0 * e, p), "both densities at q's mean"),
         (lambda m, v, e, p: kl_closed(m, v, torch.randn_like(e), p), "differs from call to call"),
         *((lambda *a, cut=cut: cut(kl_closed(*a)), "cut it off at zero")

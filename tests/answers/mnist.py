@@ -443,10 +443,13 @@ WRONG = {
         (lambda a, x, m, v: loss_closed(a, x, m, F.softplus(v)), "through a softplus"),
         (
             lambda a, x, m, v: loss_closed(a, x, m, v / 2) - v.sum(1).mean() / 4,
-            "in place of the var",
+            "where the formula wants the var",
         ),
         (lambda a, x, m, v: loss_closed(a, x, m, 2 * v), "as the standard deviation"),
-        (lambda a, x, m, v: loss_closed(a, x, m, v) + v.sum(1).mean() / 2, "logarithm is missing"),
+        (
+            lambda a, x, m, v: loss_closed(a, x, m, v) + v.sum(1).mean() / 2,
+            "left out the logarithm",
+        ),
         (loss_with(clamped_probability), "For logits of 100 and more", "exactly 0 or 1"),
         (loss_with(by_the_exponential), "not finite", "their `exp` is infinite"),
         (loss_with(lambda a, x: bce(a.clamp(-50, 50), x)), "a clamp cuts them off"),

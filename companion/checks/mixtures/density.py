@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor
 
+from companion.checks._gaussians import CONSTANT, wrong_terms
 from companion.checks.authoring import Case, FunctionTask, Hints, NumberTask
 from companion.checks.mixtures import _oracle
 
@@ -116,68 +117,19 @@ def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
     }  # fmt: skip
 
 
-def _gaussian_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
-    """Return what comes out when the Gaussian itself is wrong."""
-    square, log_2pi = (z[:, None] - mean) ** 2, math.log(2 * math.pi)
-    var, std = log_var.exp(), (log_var / 2).exp()
-
-    def total(each: Tensor) -> Tensor:
-        return _oracle.component_axis_last(logits, each).logsumexp(1)
-
-    right = -0.5 * (log_2pi + log_var + square / var)
-    constant = mean.shape[-1] * log_2pi
-    return {
-        "You used `exp(log_var)` as the standard deviation. It is the variance: the standard "
-        "deviation is `exp(log_var / 2)`.": [
-            total(-0.5 * (log_2pi + 2 * log_var + square / var**2)),
-            total(-0.5 * (log_2pi + log_var + square / var**2)),
-        ],
-        "You used `exp(log_var / 2)`, the standard deviation, where the formula wants the "
-        "variance.": [
-            total(-0.5 * (log_2pi + log_var + square / std)),
-            total(-0.5 * (log_2pi + log_var / 2 + square / std)),
-        ],
-        "You used `log_var` as if it were the variance. Take `exp(log_var)` first.": [
-            total(-0.5 * (log_2pi + log_var.log() + square / log_var)),
-            total(-0.5 * (log_2pi + log_var + square / log_var)),
-        ],
-        "You used `log_var` as if it were the standard deviation. That is `exp(log_var / 2)`.": (
-            total(-0.5 * (log_2pi + 2 * log_var.log() + square / log_var**2))
-        ),
-        "Only the squared distance is divided by the variance. Is a parenthesis misplaced?": [
-            total(-0.5 * (log_2pi + (log_var + square) / var)),
-            total(-0.5 * (log_2pi + log_var + square) / var),
-        ],
-        "The one half reaches every term of the Gaussian. Is a parenthesis misplaced?": [
-            total(right + 0.5 * extra)
-            for extra in (-log_2pi, -log_var, -square / var, -log_var - square / var,
-                          log_2pi + log_var + square / var - 2 * square / var,
-                          log_2pi + log_var + square / var)
-        ],
-        "The logarithm of the variance has the wrong sign.": total(right + log_var),
-        "The sign of the squared distance is wrong: far from every mean the density must "
-        "fall.": total(right + square / var),
-        "You left out the term with `log_var`: a wide Gaussian is lower.": total(
-            right + 0.5 * log_var
-        ),
-        "The constant is missing, or a part of it: each dimension has its own -1/2 log(2 pi).": [
-            total(right) + 0.5 * constant,
-            total(right) + 0.5 * constant - 0.5 * log_2pi,
-            total(right) + 0.5 * mean.shape[-1] * math.log(2),
-            total(right) + 0.5 * mean.shape[-1] * math.log(math.pi),
-        ],
-        "Divide the squared distance by the variance.": total(
-            -0.5 * (log_2pi + log_var + square)
-        ),
-        "The distance to the mean enters squared.": total(
-            -0.5 * (log_2pi + log_var + (z[:, None] - mean).abs() / var)
-        ),
-    }  # fmt: skip
-
-
 def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
     each = _oracle.per_dimension(z, mean, (log_var / 2).exp())
-    return {**_combination_slips(logits, each), **_gaussian_slips(z, logits, mean, log_var)}
+
+    def total(terms: Tensor) -> Tensor:
+        return _oracle.component_axis_last(logits, terms).logsumexp(1)
+
+    slips = {
+        hint: [total(terms) for terms in wrong]
+        for hint, wrong in wrong_terms(z[:, None] - mean, log_var).items()
+    }
+    once = total(each) + 0.5 * (mean.shape[1] - 1) * math.log(2 * math.pi)
+    slips[CONSTANT].append(once)
+    return {**_combination_slips(logits, each), **slips}
 
 
 def _extreme(name: str, reason: str, arguments: dict[str, Tensor]) -> Case:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from companion.checks._gaussians import wrong_terms
 from companion.checks.authoring import (
     Case,
     FunctionTask,
@@ -27,7 +28,7 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
     log_w, parts = logits.log_softmax(0), each.sum(-1)
     joint = log_w + parts
     right = joint.softmax(1)
-    square, std = (z[:, None] - mean) ** 2, (log_var / 2).exp()
+    square = (z[:, None] - mean) ** 2
     one_hot = torch.zeros_like(joint).scatter(1, joint.argmax(1, keepdim=True), 1.0)
     return {
         "You left out the weights: a component that is rare to begin with is less likely for "
@@ -69,32 +70,18 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
         "`softmax(logits)`.": (logits.log() + parts).softmax(1),
         "You multiplied the log-density by the weight. A weight multiplies the density, so its "
         "logarithm adds to the log-density.": (log_w.exp() * parts).softmax(1),
-        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
-            (log_w - log_var.sum(-1) - 0.5 * (square / (2 * log_var).exp()).sum(-1)).softmax(1),
-            (log_w - 0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)).softmax(1),
-        ],
-        "You used the standard deviation where the density wants the variance. Is half of "
-        "`log_var` the logarithm of the variance, or of its root?": [
-            (log_w - 0.5 * (0.5 * log_var + square / std).sum(-1)).softmax(1),
-            (log_w - 0.5 * (log_var + square / std).sum(-1)).softmax(1),
-        ],
-        "The one half of the Gaussian's exponent is missing.": [
-            (log_w - (log_var + square / log_var.exp()).sum(-1)).softmax(1),
-            (log_w - (0.5 * log_var + square / log_var.exp()).sum(-1)).softmax(1),
-        ],
         "The weights come before the normalization; your rows don't sum to one.": (
             log_w.exp() * parts.softmax(1)
         ),
-        "You left out the term with `log_var`. It does not cancel: each component has its own "
-        "variance.": (log_w - 0.5 * (square / log_var.exp()).sum(-1)).softmax(1),
         "You compared distances only. Variances count too.": [
             (-square.sum(-1)).softmax(1),
             (-0.5 * square.sum(-1)).softmax(1),
             (log_w - 0.5 * square.sum(-1)).softmax(1),
         ],
-        "Only the squared distance is divided by the variance. Is a parenthesis misplaced?": (
-            log_w - 0.5 * ((log_var + square) / log_var.exp()).sum(-1)
-        ).softmax(1),
+        **{
+            hint: [(log_w + terms.sum(-1)).softmax(1) for terms in wrong]
+            for hint, wrong in wrong_terms(z[:, None] - mean, log_var, constant=False).items()
+        },
     }  # fmt: skip
 
 

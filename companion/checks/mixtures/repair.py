@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from companion.checks._gaussians import PARENTHESIS, wrong_terms
 from companion.checks.authoring import Case, RepairTask, Slips
 from companion.checks.mixtures import _oracle
 from companion.checks.mixtures.density import extremes
@@ -99,25 +100,8 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
 
 def _new_gaussians(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
     """Return terms (B, K, D) in which the repair of the parenthesis made another fault."""
-    constant, square = _parts(z, mean, log_var)
-    var, std, log_2pi = log_var.exp(), (log_var / 2).exp(), constant - log_var
-    return {
-        "The variance should divide the squared distance only; now it divides the constant too.": [
-            -0.5 * (constant + square) / var
-        ],
-        "The minus one half must reach the squared distance too.": [
-            -0.5 * constant + square / var,
-            -0.5 * constant - square / var,
-        ],
-        "The minus one half must reach `log_var` too.": [
-            -0.5 * log_2pi + log_var - 0.5 * square / var,
-            -0.5 * log_2pi - log_var - 0.5 * square / var,
-        ],
-        "The minus one half must reach every term.": [-0.5 * log_2pi + log_var + square / var],
-        "Divide by the variance, not by the standard deviation.": [
-            -0.5 * (constant + square / std)
-        ],
-    }
+    slips = wrong_terms(z[:, None] - mean, log_var)
+    return slips | {PARENTHESIS: slips[PARENTHESIS][1:]}  # its first is the fault itself
 
 
 _GENERAL = _oracle.a_mixture(130, batch=4, components=5, dim=3)

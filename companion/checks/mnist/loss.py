@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
+from companion.checks._gaussians import misread
 from companion.checks.authoring import Case, FunctionTask, NotYet, Slips, single, uniform
 
 
@@ -55,34 +56,18 @@ def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent
 def _kl_slips(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
     """Return wrong divergences, averaged over the batch."""
 
-    def kl(var: Tensor, logarithm: Tensor, square: Tensor = mean**2, one: float = 1.0) -> Tensor:
+    def kl(logarithm: Tensor, var: Tensor, square: Tensor = mean**2, one: float = 1.0) -> Tensor:
         return 0.5 * (var + square - one - logarithm).sum(1).mean()
 
-    var, double, half = log_var.exp(), (2 * log_var).exp(), (log_var / 2).exp()
-    soft = F.softplus(log_var)
-    return {
-        "you used `exp(log_var)` as the standard deviation. It is the variance already.": [
-            kl(double, 2 * log_var),
-            kl(double, log_var),
+    var = log_var.exp()
+    readings = {hint: [kl(*pair) for pair in pairs] for hint, pairs in misread(log_var).items()}
+    return readings | {
+        "In the KL divergence the mean enters squared.": [
+            kl(log_var, var, mean),
+            kl(log_var, var, mean.abs()),
         ],
-        "you used the standard deviation in place of the variance.": [
-            kl(half, log_var / 2),
-            kl(half, log_var),
-        ],
-        "you used `log_var` as if it were the variance.": [kl(log_var, log_var)],
-        "you sent `log_var` through a softplus. The variance is its exponential, and a "
-        "log-variance may be negative.": [
-            kl(soft.exp(), soft),
-            kl(soft, soft.log()),
-            kl(soft, log_var),
-        ],
-        "the variance is right, but its logarithm counts one half.": [kl(var, 2 * log_var)],
-        "the logarithm is missing. Without it a narrow code would cost nothing.": [
-            kl(var, 0 * log_var)
-        ],
-        "the mean enters squared.": [kl(var, log_var, mean), kl(var, log_var, mean.abs())],
-        "you forgot the one half.": [2 * kl(var, log_var)],
-        "you forgot the `- 1`.": [kl(var, log_var, one=0.0)],
+        "You forgot the one half of the KL divergence.": [2 * kl(log_var, var)],
+        "In the KL divergence you forgot the `- 1`.": [kl(log_var, var, one=0.0)],
     }
 
 
@@ -94,8 +79,7 @@ def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     white = -(x * F.logsigmoid(logits)).sum() / size
     error = ((x - logits.sigmoid()) ** 2).sum() / size
     of_kl = {
-        f"In the KL divergence {hint}": [fit + wrong for wrong in values]
-        for hint, values in _kl_slips(mean, log_var).items()
+        hint: [fit + wrong for wrong in values] for hint, values in _kl_slips(mean, log_var).items()
     }
     return {
         "The KL divergence is missing. Without it this is an autoencoder, whose codes no prior "
