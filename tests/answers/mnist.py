@@ -456,6 +456,7 @@ WRONG = {
         (loss_with(guard=lambda x: None), "for gray images yours raises no exception"),
         (asserting, "raises `AssertionError`"),
         (refusing(lambda x: x.mean() > 0.49 and (x != x.round()).sum() > 10), "one gray pixel"),
+        (refusing(lambda x: len(x.unique()) > 2), "how many different values"),
         (refusing(lambda x: ((x > 0.1) & (x < 0.9)).any()), "one pixel that is nearly black"),
         (refusing(lambda x: (x % 1 != 0).any() or (x > 1).any()), "a pixel of -1 (images scaled"),
         (refusing(lambda x: (x % 1 != 0).any() or (x < 0).any()), "never divided by 255"),

@@ -84,6 +84,7 @@ _KLS = {
     "what `exp(log_var)` is.": _TWICE,
     "std is right now, but is it its square that stands in the KL, and 2 log std?": _HALF,
     "the variance is right now, but the KL wants half its logarithm: log std.": _kl(1.0, 2.0),
+    "what a root does to a logarithm.": [_kl(4.0, 4.0), _kl(4.0, 2.0), _kl(1.0, 4.0)],
 }
 
 

@@ -159,6 +159,9 @@ def _with_pixel(value: float) -> Tensor:
 
 _NOT_BINARY = {
     "gray images": uniform(0, 1, *_SECOND["x"].shape, seed=41),
+    "images of a single gray (how many different values there are says little)": torch.full_like(
+        _SECOND["x"], 0.5
+    ),
     "one gray pixel in the batch": _with_pixel(0.5),
     "one pixel that is nearly black": _with_pixel(0.004),
     "a pixel of -1 (images scaled to run from -1 to 1)": _with_pixel(-1.0),
