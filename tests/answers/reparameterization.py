@@ -365,6 +365,16 @@ def trick_changed(z=lambda z, mean, log_var: z, log_q=lambda log_q, *_: log_q):
     return sample
 
 
+def paired(like, sign, dim):
+    """Noise that comes twice, perhaps with the other sign: in halves, or one after the other."""
+    half = torch.randn(len(like) // 2, 2)
+    return (
+        torch.stack([half, sign * half], dim % 2).flatten(0, 1)
+        if dim < 2
+        else torch.cat([half, sign * half])
+    )
+
+
 def density_of(z, mean, log_var, *, detach=False):
     z = z.detach() if detach else z
     return Normal(mean, (log_var / 2).exp()).log_prob(z)
@@ -534,6 +544,12 @@ WRONG = {
         (trick_with(lambda s: (torch.rand_like(s) - 0.5) * math.sqrt(12)), "it is not Gaussian"),
         (trick_with(lambda s: torch.randn_like(s).sign()), "it is not Gaussian"),
         (trick_with(lambda s: Laplace(0 * s, 0 * s + math.sqrt(0.5)).sample()), "not Gaussian"),
+        *((trick_with(lambda s, at=at: torch.randn_like(s).clamp(-at, at)), "is cut off")
+          for at in (1.0, 1.5, 2.0, 2.5, 2.8)),
+        (trick_with(lambda s: torch.randn_like(s).clamp(max=2)), "is cut off"),
+        *((trick_with(lambda s, sign=sign, dim=dim: paired(s, sign, dim)), "come twice")
+          for sign in (1, -1) for dim in (0, 1, 2)),
+        (trick_with(lambda s: torch.randn(len(s), 1) * torch.tensor([1.0, -1.0])), "come twice"),
         *((trick_with(lambda s, n=n: torch.randn(n)), "used more than once")
           for n in ((2,), (1500, 1), (1, 2), (), (1,))),
         (trick_with(torch.zeros_like), "the noise is gone"),
@@ -550,11 +566,13 @@ WRONG = {
         (trick_changed(log_q=lambda q, z, *a: density_of(z, *a, detach=True).sum(-1)), "total one"),
         (trick_changed(log_q=lambda q, *a: q.detach()), "no gradient passes through log q(z)"),
         (trick_changed(log_q=lambda q, *a: density_of(*a)), "sum over the last axis only"),
-        (trick_changed(log_q=lambda q, *a: q - a[2].sum(1) / 2), "Yours is twice as large"),
-        (trick_with(density=4), "squared once too often"),
+        (trick_changed(log_q=lambda q, *a: q - a[2].sum(1) / 2), "Whose logarithm is `log_var`"),
+        (trick_changed(log_q=lambda q, *a: q / 2), "You averaged log q(z)"),
+        (lambda m, v: (trick_fixed(m, v)[0], trick_of_the_text(m, v)[1]), "log q(z)"),
+        (trick_with(density=4), "the variance already"),
         (trick_changed(log_q=lambda q, *a: -q), "sign of log q(z)"),
         (trick_changed(log_q=lambda q, *a: q.exp()), "not its logarithm"),
-        (trick_changed(log_q=lambda q, *a: q + math.log(2 * math.pi)), "lost its constant"),
+        (trick_changed(log_q=lambda q, *a: q + math.log(2 * math.pi)), "constant is missing"),
         (trick_changed(log_q=lambda q, *a: q[:, None]), "(1500, 1); it should be (1500,)"),
         (trick_changed(z=lambda z, *a: z[:, 0]), "z has shape (1500,)"),
         (trick_changed(z=lambda z, *a: z * math.nan), "NaN or infinity"),
