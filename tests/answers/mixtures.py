@@ -432,6 +432,24 @@ def sum_of_uniforms(generator, *shape):
     return 2 * (torch.rand(3, *shape, generator=generator) - 0.5).sum(0)
 
 
+def antithetic(generator, n, dim):
+    half = torch.randn(n // 2 + 1, dim, generator=generator)
+    return torch.cat([half, -half])[:n]
+
+
+def stratified(generator, n, dim):
+    order = torch.rand(n, dim, generator=generator).argsort(0)
+    return Normal(0.0, 1.0).icdf((order + torch.rand(n, dim, generator=generator)) / n)
+
+
+def stratified_components(n, logits, mean, log_var, generator):
+    u = (torch.arange(n) + torch.rand(n, generator=generator)) / n
+    k = torch.searchsorted(logits.softmax(0).cumsum(0), u).clamp(max=len(logits) - 1)
+    k = k[torch.randperm(n, generator=generator)]
+    noise = torch.randn(n, mean.shape[1], generator=generator)
+    return mean[k] + (log_var[k] / 2).exp() * noise
+
+
 def component_drawn_twice(n, logits, mean, log_var, generator):
     k, other = torch.multinomial(
         logits.softmax(0), 2 * n, replacement=True, generator=generator
@@ -646,8 +664,11 @@ WRONG = {
            "Is it cut off?") for at in (2.0, 2.5)),
         (draw_by_counts, "sorted by component"),
         (all_components, "Keep only the drawn component"),
-        (fixed_counts, "forty calls for a single one"),
+        (fixed_counts, "hardly varies from call to call. Draw the components"),
         (rounded_counts, "a rounded number"),
+        (draw_with(noise=antithetic), "paired, with either sign"),
+        (draw_with(noise=stratified), "spread evenly"),
+        (stratified_components, "hardly varies from call to call. Draw the components"),
         (unseeded, "has to get the generator"),
         (half_seeded, "has to get the generator"),
         (own_seed, "the same whatever the generator"),
