@@ -432,6 +432,12 @@ def shares(joint):
     return joint / joint.sum(1, keepdim=True)
 
 
+def nearest_far_out(z, weights, means, stds):
+    found = shares(joint_density(z, weights, means, stds))
+    nearest = torch.eye(len(means))[(z[:, None] - means).abs().argmin(1)]
+    return torch.where(found.isnan(), nearest, found)
+
+
 SIX = dict(zip("abcdef", numbers_by_autograd(), strict=True))
 LOST = "the information is lost before you divide"
 
@@ -596,9 +602,13 @@ WRONG = {
     "reparameterization.implicit": [
         (lambda *a: -move_by_softmax(*a), "The sign is wrong"),
         (joint_density, "did not divide by q(z)"),
-        (lambda *a: shares(joint_density(*a)), "at z = 40 the result is not finite"),
+        (lambda *a: shares(joint_density(*a)), "at z = 90 the result is not finite"),
         (lambda *a: move_by_softmax(*a) / 2, "Every entry is 0.5 times"),
-        (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-30), "At z = 40"),
+        (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-30), LOST),
+        (nearest_far_out, "At z = -90 you gave all to the nearest mean"),
+        (lambda *a: shares(joint_density(*a)).nan_to_num(0.5), LOST),
+        (lambda z, w, m, s: move_by_softmax(z, w / w, m, s), "You left out the weights"),
+        (lambda z, w, m, s: (w + Normal(m, s).log_prob(z[:, None])).softmax(-1), "its logarithm"),
         (lambda *a: shares(joint_density(*a)).nan_to_num(), LOST),
         (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-12), LOST),
         (lambda *a: joint_density(*a) / joint_density(*a).sum(1, True).clamp_min(1e-12), LOST),
