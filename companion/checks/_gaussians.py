@@ -84,6 +84,24 @@ def wrong_terms(
     }
 
 
+def wrong_kls(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
+    """Return wrong divergences from a Gaussian to N(0, 1), each dimension by itself."""
+    var = log_var.exp()
+
+    def kl(log: Tensor, var: Tensor, square: Tensor = mean**2, one: float = 1.0) -> Tensor:
+        return 0.5 * (var + square - one - log)
+
+    readings = {hint: [kl(*pair) for pair in pairs] for hint, pairs in misread(log_var).items()}
+    return readings | {
+        "In the KL divergence the mean enters squared.": [
+            kl(log_var, var, mean),
+            kl(log_var, var, mean.abs()),
+        ],
+        "You forgot the one half of the KL divergence.": [2 * kl(log_var, var)],
+        "In the KL divergence you forgot the `- 1`.": [kl(log_var, var, one=0.0)],
+    }
+
+
 def merged(*tables: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
     """Return tables of slips as one, in which a hint stands for what each of them has under it."""
     found: dict[str, list[Tensor]] = {}

@@ -41,8 +41,12 @@ def _bound_slips(log_w: Tensor) -> Hints:
         "You took one logarithm over all samples and examples. Reduce the first axis only.": [
             log_w.logsumexp((0, 1)) - math.log(log_w.numel())
         ],
-        "You took the largest weight alone. The bound is the logarithm of their mean.": log_w.amax(
-            0
+        "You took the largest weight alone. The bound is the logarithm of their mean.": [
+            log_w.amax(0),
+            log_w.amax(0) - math.log(n_samples),
+        ],
+        "Is there a `log1p`, or a 1 added? The mean of the weights is to be taken as it is.": (
+            log_w.amax(0) + (right - log_w.amax(0)).exp().log1p()
         ),
         "This is the mean weight. Take its logarithm.": right.exp(),
         "You subtracted the largest log-weight; it has to be added back.": right - log_w.amax(0),

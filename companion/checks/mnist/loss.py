@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from companion.checks._gaussians import misread
+from companion.checks._gaussians import wrong_kls
 from companion.checks.authoring import Case, FunctionTask, NotYet, Slips, single, uniform
 
 
@@ -53,24 +53,6 @@ def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent
     }
 
 
-def _kl_slips(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
-    """Return wrong divergences, averaged over the batch."""
-
-    def kl(logarithm: Tensor, var: Tensor, square: Tensor = mean**2, one: float = 1.0) -> Tensor:
-        return 0.5 * (var + square - one - logarithm).sum(1).mean()
-
-    var = log_var.exp()
-    readings = {hint: [kl(*pair) for pair in pairs] for hint, pairs in misread(log_var).items()}
-    return readings | {
-        "In the KL divergence the mean enters squared.": [
-            kl(log_var, var, mean),
-            kl(log_var, var, mean.abs()),
-        ],
-        "You forgot the one half of the KL divergence.": [2 * kl(log_var, var)],
-        "In the KL divergence you forgot the `- 1`.": [kl(log_var, var, one=0.0)],
-    }
-
-
 def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     reconstruction, kl = _parts(logits, x, mean, log_var)
     fit, kl_mean, size = reconstruction.mean(), kl.mean(), len(x)
@@ -79,7 +61,8 @@ def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     white = -(x * F.logsigmoid(logits)).sum() / size
     error = ((x - logits.sigmoid()) ** 2).sum() / size
     of_kl = {
-        hint: [fit + wrong for wrong in values] for hint, values in _kl_slips(mean, log_var).items()
+        hint: [fit + terms.sum(1).mean() for terms in wrong]
+        for hint, wrong in wrong_kls(mean, log_var).items()
     }
     return {
         "The KL divergence is missing. Without it this is an autoencoder, whose codes no prior "

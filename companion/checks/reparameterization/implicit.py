@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
+from companion.checks._gaussians import wrong_terms
 from companion.checks.authoring import Case, FunctionTask, Hints
 
 
@@ -50,13 +51,28 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
         "You squared the standard deviations where they were not asked for, or took a root.": [
             wide / wide.sum(1, keepdim=True),
             narrow / narrow.sum(1, keepdim=True),
+            (weights.log() - stds.log() - 0.5 * (z[:, None] - means) ** 2 / stds).softmax(1),
         ],
+        "The weights count twice.": [weights * right, (2 * weights.log() + plain.log()).softmax(1)],
+        "You compared distances only. Weights and widths count too.": [
+            (-(z[:, None] - means).abs()).softmax(1),
+            (-((z[:, None] - means) ** 2)).softmax(1),
+            (-0.5 * (z[:, None] - means) ** 2).softmax(1),
+        ],
+        **{
+            hint: [(weights.log() + terms).softmax(1) for terms in wrong]
+            for hint, wrong in wrong_terms(
+                z[:, None] - means, 2 * stds.log(), constant=False
+            ).items()
+            if "log" not in hint  # the widths are given as such
+        },
         "The densities lack their factor 1/σ_k; it differs between components.": [
             bare / bare.sum(1, keepdim=True)
         ],
         "The chain rule: dΦ((z − μ)/σ)/dμ has a factor 1/σ.": [
             bare / joint.sum(1, keepdim=True),
             -bare / joint.sum(1, keepdim=True),
+            right / stds,
         ],
         "You used the distribution functions of the components. Their derivative by the mean is "
         "minus a density.": [

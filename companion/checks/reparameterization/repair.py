@@ -254,6 +254,9 @@ def density_slips(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Te
             right.mean(),
             right.sum(0),
         ],
+        "This is the density of the prior, N(0, I), at z. q has a mean and a variance.": [
+            _terms(z, 0 * mean, 0 * mean, 1 + 0 * mean).sum(1)
+        ],
         "The sign of log q(z) is wrong.": [-right.sum(1)],
         "This is q(z), not its logarithm.": [right.sum(1).exp()],
         **{
