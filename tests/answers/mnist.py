@@ -247,6 +247,13 @@ def turned(a, b, n):  # as for quaternions
     return arc(a, sign[:, None] * b, n, F.cosine_similarity(a, b).abs().acos())
 
 
+def for_equal_codes(a, b, n):  # or for codes in the same direction, bit by bit
+    cosine = F.cosine_similarity(a.double(), b.double()).float().clamp(-1, 1)
+    same = torch.isclose(F.normalize(a), F.normalize(b), rtol=0, atol=1e-6).all(1)
+    found = arc(a, b, n, torch.where(same, 1.0, cosine.acos()))
+    return torch.where(same[:, None], straight(a, b, n), found)
+
+
 def of_single_vectors(a, b, n):
     angles = [F.cosine_similarity(u, v).acos() for u, v in zip(a, b, strict=True)]
     return arc(a, b, n, torch.stack(angles))
@@ -403,7 +410,6 @@ RIGHT = {
         *(choosing(lambda c: c > 1 - 2e-6, cosine) for cosine in COSINES),
         *(choosing(lambda c, least=least: c > least) for least in (0.99, 0.999, 0.9995)),
         clamping(-1 + 1e-6, 1 - 1e-6),
-        clamping(-0.99999, 0.99999),
     ],
     "mnist.repair": [
         losses_fixed,
@@ -514,10 +520,11 @@ WRONG = {
         *((with_one_if(decide), "choose with `torch.where`") for decide in (torch.any, torch.all)),
         (choosing(lambda c: c > math.cos(0.4)), "For codes at an angle of 0.3, your path differs"),
         *(
-            (choosing(lambda c, most=most: c.abs() > most), "For nearly opposite codes, your path")
+            (choosing(lambda c, most=most: c.abs() > most), "the straight line from you")
             for most in (0.99, 0.999, 0.9995)
         ),
-        *((clamping(-most, most), "differs") for most in (0.999, 0.9995, 0.9999)),
+        *((clamping(-most, most), "The cosine is cut off") for most in (0.999, 0.9995, 0.99999)),
+        (for_equal_codes, "for nearly equal codes the path holds NaN"),
     ],
     "mnist.repair": [
         (
