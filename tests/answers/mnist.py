@@ -476,6 +476,7 @@ WRONG = {
         (lambda m, v, t: m.amax(0) - m.amin(0) > t, "not by their variance"),
         (lambda m, v, t: (m - m.mean(0)).abs().mean(0) > t, "not by their variance"),
         (lambda m, v, t: (m - m.mean(0)).norm(dim=0) ** 2 > t, "Their mean is the variance"),
+        (lambda m, v, t: ((m - m.mean()) ** 2).mean(0) > t, "one average for all units"),
         (lambda m, v, t: kl_each(m, v).mean(0) > t, "compared the KL divergence"),
         (lambda m, v, t: m.var(0) > 0.01, "whatever `threshold` is"),
         (lambda m, v, t: m.var(0) > 0.25, "should be active, and yours says the contrary"),
@@ -489,6 +490,7 @@ WRONG = {
             (lambda x, o, f, dim=dim: (((x - o) ** 2).mean(dim), 0.0), "One variance serves all")
             for dim in ((0, 2, 3), (0, 1, 2, 3))
         ),
+        (lambda x, o, f: variances_closed(x, o, 0.0), "What is the floor for?"),
         (lambda *a: variances_closed(*a)[::-1], "wrong order"),
         (lambda x, o, f: variances_closed(x, o, 0.03), "With B = 3 and floor = 0.004"),
         (lambda *a: variances_closed(*a)[0], "Return 2 results"),
@@ -543,6 +545,8 @@ WRONG = {
             "decodes the mean",
             "the same `noise`",
         ),
+        (lambda e, d, x, noise: losses_fixed(e, d, x, 0 * noise), "No noise reaches the code"),
+        (lambda e, d, x, noise: losses_fixed(e, lambda z: d(z).sigmoid(), x, noise), "twice"),
         (lambda *a: losses_fixed(*a)[0], "the training loss, the second number"),
         (lambda *a: (losses_fixed(*a)[0], ...), "still the placeholder"),
         (lambda *a: (losses_fixed(*a)[0].detach(), losses_fixed(*a)[1]), "no gradient"),
@@ -563,9 +567,27 @@ WRONG = {
             (
                 switching(reach, series=lambda x: torch.log1p(x / 2)),
                 "near 0 the",
-                "Use it closer to 0",
+                hint,
             )
-            for reach in (0.006, 0.02, 0.3)
+            for reach, hint in (
+                (0.006, "Use it closer"),
+                (0.02, "inside a logarithm"),
+                (0.3, "inside"),
+            )
+        ),
+        *(
+            (
+                switching(reach, series=lambda x, by=by: x / 2 + x**2 / by),
+                "a coefficient of your series",
+            )
+            for reach, by in ((0.01, 8), (0.01, -24), (0.1, 8), (0.1, 12), (0.1, 48), (0.1, -24))
+        ),
+        *(
+            (
+                switching(0.7, series=lambda x, by=by: x / 2 + x**2 / 24 + x**4 / by),
+                "a coefficient of your series",
+            )
+            for by in (2880, -1440, -720)
         ),
         (switching(0.35, 1), "between 0.01 and 1.5 the value is inexact", "Use it closer to 0"),
         (switching(1.4, 2), "A series with few terms is exact only"),

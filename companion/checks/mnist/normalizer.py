@@ -90,6 +90,11 @@ _TOO_WIDE = (
     "one. Use it closer to 0, or take one more term."
 )
 
+_BENT = (
+    "Is a coefficient of your series wrong? The second derivative of A at 0 is the variance of a "
+    "uniform pixel. (A series inside a logarithm needs a term more than one outside.)"
+)
+
 # Logits, what makes a value infinite or NaN there, and what makes it or its gradient inexact.
 _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
     "at a logit of 0": (
@@ -141,6 +146,7 @@ def _judge_range(answer: object, name: str) -> None:
     if (error.abs() > _TOLERANCE).any():
         where = int(error.abs().argmax())
         inexact = _TOO_WIDE if name == _NEAR and _is_smooth(error, where) else inexact
+        inexact = _BENT if _has_wrong_coefficient(result, logits) else inexact
         raise NotYet(
             f"{begin} the value is inexact. At {logits[where]:g} it is {result[where]:.6g} and "
             f"should be {expected[where]:.6g}; an image adds up 784 such errors. A hint: {inexact}"
@@ -160,6 +166,24 @@ def _require_not_torch(answer: object) -> None:
         )
 
 
+def _has_wrong_coefficient(found: Tensor, logits: Tensor, *, slope: bool = False) -> bool:
+    """Tell whether a series holds a term that is neither right nor left out; by value or slope."""
+    rest = found - (0.5 if slope else logits / 2)
+    for low, high, power, right in _WINDOWS:
+        term = right * (power * logits ** (power - 1) if slope else logits**power)
+        ratio = (rest / term)[(logits.abs() > low) & (logits.abs() < high)]
+        off = ratio.mean()
+        if len(ratio) and ratio.std() < 0.1 and min(off.abs(), (off - 1).abs()) > 0.15:
+            return True
+        if high > 0.01:  # the two windows of one power share its term
+            rest = rest - term
+    return False
+
+
+# Where a term of the series shows: from one logit to another, its power and its coefficient.
+_WINDOWS = ((0.004, 0.009, 2, 1 / 24), (0.02, 0.08, 2, 1 / 24), (0.3, 0.6, 4, -1 / 2880))
+
+
 def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> None:
     found, wanted = gradients(answer, logits=logits)["logits"].double(), _each(_slope, logits)
     bad = ~found.isfinite()
@@ -174,6 +198,7 @@ def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> N
     if (error.abs() > _SLOPE_TOLERANCE).any():
         where = int(error.abs().argmax())
         reason = _TOO_WIDE if _NEAR in begin and _is_smooth(error, where) else steep
+        reason = _BENT if _has_wrong_coefficient(found, logits, slope=True) else reason
         reason = _FLAT if found[where] == 0 and logits[where] != 0 else reason
         raise NotYet(
             f"{begin} the gradient is inexact. At {logits[where]:g} it is {found[where]:.4g} and "

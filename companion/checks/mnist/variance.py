@@ -138,7 +138,13 @@ def _case(size: int, floor: float, seed: int) -> Case:
     reach[:, :3] = 0  # rows that are reproduced without error
     output = x + reach * uniform(-0.8, 1, size, 1, 28, 28, seed=seed + 2)
     arguments = {"x": x, "output": output, "floor": floor}
-    return Case(f"With B = {size} and floor = {floor}, ", arguments, atol=1e-6)
+    return Case(
+        f"With B = {size} and floor = {floor}, ",
+        arguments,
+        atol=1e-6,
+        not_finite="Your result holds infinity or NaN: a pixel without error has the mean squared "
+        "error 0, and with the variance 0 its log-likelihood has no bound. What is the floor for?",
+    )
 
 
 FunctionTask(
