@@ -73,7 +73,10 @@ def wrong_terms(
             term(0 * log_var, (log_var + square) / var),
             -0.5 * (_LOG_2PI + log_var + square) / var,
         ],
-        HALF: [right - 0.5 * each for each in doubled],
+        HALF: [
+            *(right - 0.5 * each for each in doubled),
+            *(right + 1.5 * each for each in (share, log_var, log_var + share)),
+        ],
         "The sign of the squared distance is wrong: far from the mean a density falls.": [
             right + share
         ],
@@ -102,9 +105,9 @@ def wrong_kls(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
     }
 
 
-def merged(*tables: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
+def merged(*tables: Mapping[str, Tensor | Sequence[Tensor]]) -> dict[str, list[Tensor]]:
     """Return tables of slips as one, in which a hint stands for what each of them has under it."""
     found: dict[str, list[Tensor]] = {}
     for hint, wrong in (row for table in tables for row in table.items()):
-        found.setdefault(hint, []).extend(wrong)
+        found.setdefault(hint, []).extend([wrong] if isinstance(wrong, Tensor) else wrong)
     return found

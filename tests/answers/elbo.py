@@ -328,6 +328,8 @@ WRONG = {
         ),
         (lambda ll, m, v: loss_fixed(ll.detach(), m, v), "with respect to `log_likelihood`"),
         (lambda ll, m, v: loss_fixed(ll, m, v.abs()), "differs"),
+        (lambda ll, m, v: loss_fixed(ll, m, v) + v.sum(1) / 2, "left out the logarithm"),
+        (lambda ll, m, v: loss_fixed(0 * ll, m, v), "log-likelihood is missing"),
         (lambda ll, m, v: loss_fixed(ll, m, 4 * v), "1 fault left", "what a root does"),
         (lambda ll, m, v: loss_fixed(ll, m, v) - 1.5 * v.sum(1), "what a root does"),
     ],

@@ -491,6 +491,7 @@ WRONG = {
             for dim in ((0, 2, 3), (0, 1, 2, 3))
         ),
         (lambda x, o, f: variances_closed(x, o, 0.0), "What is the floor for?"),
+        (lambda x, o, f: variances_by_torch(x, o, 0.0), "What is the floor for?"),
         (lambda *a: variances_closed(*a)[::-1], "wrong order"),
         (lambda x, o, f: variances_closed(x, o, 0.03), "With B = 3 and floor = 0.004"),
         (lambda *a: variances_closed(*a)[0], "Return 2 results"),
@@ -563,24 +564,16 @@ WRONG = {
         (switching(2e-3, closed=log1p_of_exp), "near 0 the gradient is inexact", "larger logit"),
         (switching(1e-6), "near 0 the gradient is inexact", "larger logit"),
         (switching(2e-5), "near 0 the gradient is inexact", "larger logit"),
-        *(  # a series of one term, too wide: near 0 too
-            (
-                switching(reach, series=lambda x: torch.log1p(x / 2)),
-                "near 0 the",
-                hint,
-            )
-            for reach, hint in (
-                (0.006, "Use it closer"),
-                (0.02, "inside a logarithm"),
-                (0.3, "inside"),
-            )
+        *(  # a series inside the logarithm
+            (switching(reach, series=lambda x: torch.log1p(x / 2)), "near 0 the", "inside a log")
+            for reach in (0.006, 0.02, 0.3)
         ),
         *(
             (
                 switching(reach, series=lambda x, by=by: x / 2 + x**2 / by),
                 "a coefficient of your series",
             )
-            for reach, by in ((0.01, 8), (0.01, -24), (0.1, 8), (0.1, 12), (0.1, 48), (0.1, -24))
+            for reach, by in ((0.01, 8), (0.02, -24), (0.05, 12), (0.1, 48), (0.3, 8), (0.1, -24))
         ),
         *(
             (

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from itertools import product
 
+import torch
 from torch import Tensor
 
-from companion.checks._gaussians import PARENTHESIS, wrong_terms
+from companion.checks._gaussians import PARENTHESIS, merged, wrong_terms
 from companion.checks.authoring import Case, RepairTask, Slips
 from companion.checks.mixtures import _oracle
-from companion.checks.mixtures.density import extremes
+from companion.checks.mixtures.density import combination_slips, extremes
 
 
 def _parts(z: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,11 +82,21 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
 
     pairs = [log_w[:, None] + each for each in gaussians for log_w in log_ws]
     weighted = {hint: every(parts) for hint, parts in _new_gaussians(z, mean, log_var).items()}
-    return weighted | {
-        "The weights are gone altogether. They belong into the sum over components.": [
-            *(each.sum(-1).logsumexp(1) for each in gaussians),
-            *(each.logsumexp(1).sum(-1) for each in gaussians),
-        ],
+    known = [
+        _version(combine, gaussian, weigh, z, logits, mean, log_var)
+        for combine, gaussian in product(_COMBINATIONS.values(), _GAUSSIANS.values())
+        for codes in _WEIGHTS.values()
+        for weigh in codes
+    ]
+    others = {
+        hint: [
+            value
+            for value in wrong
+            if not value.isnan().any() and all(_differ(value, each) for each in known)
+        ]
+        for hint, wrong in merged(*(combination_slips(logits, g) for g in gaussians)).items()
+    }
+    return merged(weighted, others) | {
         "You now sum in the logarithm over dimensions: that axis wants a plain sum.": [
             pair.logsumexp(-1).sum(-1) for pair in pairs
         ],
@@ -96,6 +108,10 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
             wrong for wrong in every(gaussians, raw) if not wrong.isnan().any()
         ],
     }
+
+
+def _differ(value: Tensor, other: Tensor) -> bool:
+    return value.shape != other.shape or not torch.allclose(value, other)
 
 
 def _new_gaussians(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:

@@ -146,7 +146,7 @@ def _judge_range(answer: object, name: str) -> None:
     if (error.abs() > _TOLERANCE).any():
         where = int(error.abs().argmax())
         inexact = _TOO_WIDE if name == _NEAR and _is_smooth(error, where) else inexact
-        inexact = _BENT if _has_wrong_coefficient(result, logits) else inexact
+        inexact = _BENT if _has_wrong_coefficient(result, logits, where) else inexact
         raise NotYet(
             f"{begin} the value is inexact. At {logits[where]:g} it is {result[where]:.6g} and "
             f"should be {expected[where]:.6g}; an image adds up 784 such errors. A hint: {inexact}"
@@ -166,22 +166,21 @@ def _require_not_torch(answer: object) -> None:
         )
 
 
-def _has_wrong_coefficient(found: Tensor, logits: Tensor, *, slope: bool = False) -> bool:
-    """Tell whether a series holds a term that is neither right nor left out; by value or slope."""
+def _has_wrong_coefficient(
+    found: Tensor, logits: Tensor, worst: int, *, slope: bool = False
+) -> bool:
+    """Tell whether a series that ends at its worst holds a term neither right nor left out."""
+    size = logits.abs()
+    inside = (size > 0.4 * size[worst]) & (size <= size[worst])
     rest = found - (0.5 if slope else logits / 2)
-    for low, high, power, right in _WINDOWS:
+    for power, right in ((2, 1 / 24), (4, -1 / 2880)):
         term = right * (power * logits ** (power - 1) if slope else logits**power)
-        ratio = (rest / term)[(logits.abs() > low) & (logits.abs() < high)]
-        off = ratio.mean()
-        if len(ratio) and ratio.std() < 0.1 and min(off.abs(), (off - 1).abs()) > 0.15:
+        ratio = (rest / term)[inside]
+        off = min(ratio.mean().abs(), (ratio.mean() - 1).abs())
+        if len(ratio) > 2 and ratio.std() < 0.1 and off > 0.15:
             return True
-        if high > 0.01:  # the two windows of one power share its term
-            rest = rest - term
+        rest = rest - term
     return False
-
-
-# Where a term of the series shows: from one logit to another, its power and its coefficient.
-_WINDOWS = ((0.004, 0.009, 2, 1 / 24), (0.02, 0.08, 2, 1 / 24), (0.3, 0.6, 4, -1 / 2880))
 
 
 def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> None:
@@ -198,7 +197,7 @@ def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> N
     if (error.abs() > _SLOPE_TOLERANCE).any():
         where = int(error.abs().argmax())
         reason = _TOO_WIDE if _NEAR in begin and _is_smooth(error, where) else steep
-        reason = _BENT if _has_wrong_coefficient(found, logits, slope=True) else reason
+        reason = _BENT if _has_wrong_coefficient(found, logits, where, slope=True) else reason
         reason = _FLAT if found[where] == 0 and logits[where] != 0 else reason
         raise NotYet(
             f"{begin} the gradient is inexact. At {logits[where]:g} it is {found[where]:.4g} and "

@@ -307,7 +307,10 @@ def _score_slips(f: Function, mean: Tensor, log_var: Tensor, noise: Tensor) -> S
         ),
         "You subtracted a baseline, the mean of f over the other samples. It lowers the variance, "
         "but the plain estimate is asked for.": of(others),
-        _WIDE: [(wide * noise / std**2, wide * (noise**2 - 1) * rate) for rate in (1, 0.5)],
+        _WIDE: [
+            (wide * noise / std**power, wide * (noise**2 - 1) * rate)
+            for power, rate in ((2, 1), (2, 0.5), (1, 0.5))
+        ],
         "In the score of the mean, z - mean is divided by the variance, not by the standard "
         "deviation.": (values * noise, second),
         "In the score of the mean, noise is (z − mean) / σ already: divide it by σ once more, not "
