@@ -166,7 +166,7 @@ _GUARD = (
 
 
 def _opposite_slips(start: Tensor, end: Tensor) -> Slips:
-    cosines = -1 + torch.tensor([1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 2e-3, 1e-2]).double()
+    cosines = -1 + torch.tensor([1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 1e-2]).double()
     arcs = [_arc(start, end, each.acos(), _steps(5)) for each in cosines]
     return {_CUT_OFF: arcs, _GUARD: torch.lerp(start, end, _steps(5)[:, None, None])}
 
