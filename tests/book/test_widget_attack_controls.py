@@ -65,11 +65,11 @@ def test_the_reader_chooses_digit_limit_steps_and_norm(open_page):
     page.get_by_label("Steps").select_option("1 (FGSM)")
     assert_shows(page, *one, norm="linf", eps=0.25, steps=1)
     page.get_by_label("Norm").select_option("l2")
-    assert_shows(page, *one, norm="l2", eps=1, steps=1)
+    assert_shows(page, *one, norm="l2", eps=1.0, steps=1)
     page.get_by_role("slider", name="Limit ε in l2").press("ArrowRight")
     assert_shows(page, *one, norm="l2", eps=1.05, steps=1)
     page.get_by_role("slider").fill("0")
-    assert_shows(page, *one, norm="l2", eps=0, steps=1)
+    assert_shows(page, *one, norm="l2", eps=0.0, steps=1)
     assert true_class(page).is_disabled()
     assert true_class(page).input_value() == "4"
 

@@ -65,7 +65,7 @@
         `<canvas width="${SIDE}" height="${SIDE}" aria-hidden="true"></canvas>`);
       paint(node.querySelector("canvas"), x);
     });
-    const draw = add("drawing", "Draw a digit", "Draw one");
+    const draw = add("drawing", "Draw a digit", "Draw a digit");
     draw.classList.add("widget-button");
     const show = (source) => {
       for (const node of element.children) {
