@@ -85,7 +85,7 @@ def test_scripts_travel_without_comments_and_indentation():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match=r"`name` must be one of 'elbo', .* but it is 'elbow'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of 'attack', .* but it is 'elbow'"):
         widget("elbow")
 
 

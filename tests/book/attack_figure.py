@@ -43,7 +43,7 @@ def gradient(name, x, y):
 
 def attacked(name, x, y, *, norm, eps, steps):
     """The companion's attack; one step is FGSM."""
-    model = network(name)
+    model, eps = network(name), float(eps)  # JavaScript writes 2.0 as 2
     if steps == 1:
         return attacks.fgsm(model, x, y, eps=eps, norm=norm)
     return attacks.pgd(model, x, y, eps=eps, norm=norm, steps=steps, random_start=False)

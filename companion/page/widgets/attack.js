@@ -126,7 +126,7 @@
         <details><summary>What you should have seen</summary><ol>
           <li>For each digit that both read right, the robust network needs more than twice as
             much. The last 9 both misread without an attack, so there it is 0.</li>
-          <li>A second step nearly always helps, and most on the robust network: FGSM fails on some
+          <li>A second step usually helps, and most on the robust network: FGSM fails on some
             digits at every <i>ε</i> up to 0.3, where two or three steps succeed. From 5 steps to 20
             the number falls by less than a tenth. Now and then it rises with the steps: bisection
             finds an <i>ε</i> that is enough, not always the smallest.</li>
