@@ -121,6 +121,11 @@ def worst_in_a_loop(logits, y):
     return safe / logits.shape[1], torch.tensor(kept)
 
 
+def first_broken(logits, y):
+    broken = logits.argmax(-1) != y
+    return (~broken.any(0)).float().mean(), broken.int().argmax(0)
+
+
 def smallest_accuracy(logits, y):
     correct = logits.argmax(-1) == y
     return correct.float().mean(1).min(), worst_by_the_companion(logits, y)[1]
@@ -211,6 +216,7 @@ WRONG = {
         (smallest_accuracy, "the smallest of the restarts' accuracies"),
         (by_cross_entropy, "largest cross-entropy"),
         (by_probabilities, "margin of probabilities"),
+        (first_broken, "the first or the last restart"),
     ],
     "attacks.repair": [(attack_left, "around which image")],
 }

@@ -56,6 +56,11 @@ def _slips(logits: Tensor, y: Tensor) -> Slips:
         ),
         "You kept the restart with the smallest logit of the true class. What matters is the "
         "distance to the best other one.": (None, of_class.argmin(0).double()),
+        "You kept the first or the last restart that broke the image. The worst is the one with "
+        "the largest margin.": [
+            (None, (~right).double().argmax(0).double()),
+            (None, len(right) - 1 - (~right).flip(0).double().argmax(0).double()),
+        ],
         "You kept the mildest restart for each image.": (
             None,
             _margin(logits, y).argmin(0).double(),
