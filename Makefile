@@ -18,6 +18,11 @@ RUN := $(BIN)/python
 STAMP := $(VENV)/.course-installed
 PAGE := _build/html/book/index.html
 
+# What the pages are made of. The stamp is younger than all of it where the book is up to date.
+SOURCES := $(shell find book companion tools _config.yml _toc.yml -type f \
+    -not -name '*.pyc' -not -path '*/.ipynb_checkpoints/*')
+BUILT := _build/.built-$(or $(COMPANION_PROFILE),quick)
+
 # Work runs in parallel processes. More than one thread in each makes them wait for each other:
 # on two busy cores a training loop becomes twenty times slower.
 PARALLEL := OMP_NUM_THREADS=1
@@ -38,22 +43,26 @@ help:  ## show this list
 
 setup: $(STAMP)  ## install the course into .venv (the other targets do it for you)
 
-$(STAMP): constraints.txt pyproject.toml tools/install.py
+$(STAMP): constraints.txt pyproject.toml tools/install.py | expect
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
 	$(RUN) tools/install.py --constraints "$(CONSTRAINTS)" --torch-args "$(TORCH_ARGS)"
 	touch $(STAMP)
 
-# Before the installation there is no other interpreter than PYTHON.
+# It comes first and makes nothing. Before the installation there is no other interpreter than PYTHON.
 expect:
 	@$(or $(wildcard $(RUN)),$(PYTHON)) tools/estimate.py $(JOBS_OPTION) $(if $(wildcard $(STAMP)),,--install)
 
-book: expect setup  ## execute the chapters that changed, build the pages, check them
+book: $(BUILT)  ## execute the chapters that changed, build the pages, check them
+	@echo "The book is ready. Open $(abspath $(PAGE))"
+
+$(BUILT): $(SOURCES) $(STAMP) | expect
 	$(RUN) -m tools.assets
 	$(PARALLEL) $(RUN) -m tools.execute $(JOBS_OPTION)
 	$(PARALLEL) $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	$(RUN) -m tools.check_book
-	@echo "The book is ready. Open $(abspath $(PAGE))"
+	rm -f _build/.built-*
+	touch $@
 
 # Tests of the sources and of every notebook come first, in one parallel run. Then the book is
 # built and its pages are tested in a browser. The notebooks are executed once: by nbval, as a

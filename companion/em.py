@@ -3,27 +3,20 @@ r"""Expectation-maximization: fits a mixture of Gaussians to codes.
 Axes: N codes, K components, D latent dimensions.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from companion._k_means import k_means, spread
-from companion._require.arguments import (
-    require_choice,
-    require_count,
-    require_finite,
-    require_generator,
-    require_instance,
-    require_positive,
-    require_same_dtype,
-    require_tensor,
-)
-from companion._require.mixtures import require_factored
+from companion._require.arguments import require_same_dtype
+from companion._require.mixtures import Codes, require_as_many, require_factored, require_spread
+from companion._require.signature import AtLeastZero, Count, Positive, checked, instance, one_of
 from companion.gaussian import LOG_2PI
 from companion.mixture import GaussianMixture
-from companion.precision import at_least_float32, outside_autocast
+from companion.precision import outside_autocast
+
+_START = "Begin with GaussianMixture(n_components, dim), or let fit_em find a start."
 
 
 class EMFit(NamedTuple):
@@ -38,8 +31,12 @@ class EMFit(NamedTuple):
 
 @torch.no_grad()
 @outside_autocast
+@checked
 def em_step(
-    mixture: GaussianMixture, z: Float[Tensor, "N D"], *, floor: float = 1e-6
+    mixture: Annotated[GaussianMixture, instance(GaussianMixture, _START)],
+    z: Codes,
+    *,
+    floor: AtLeastZero = 1e-6,
 ) -> GaussianMixture:
     r"""Return the mixture after one step of expectation-maximization.
 
@@ -53,28 +50,21 @@ def em_step(
 
     Args:
         mixture: the mixture before the step. It is not changed.
-        z: codes, shape (N, D).
+        z: codes, shape (N, D), N >= 2, in the dtype of the mixture.
         floor: added to every variance, at least 0.
 
     Returns:
         A new mixture with the same kind of covariance.
 
     Raises:
-        TypeError: `mixture` is no mixture; z is no tensor of floating-point numbers, or of
-            another dtype.
-        ValueError: z is not (N, D), not finite or too large to be squared, `floor` is negative,
-            or a covariance is singular.
+        ValueError: a covariance is singular, or z is too large to be squared.
 
     Reference: Dempster, Laird and Rubin (1977); Bishop (2006), equations (9.23) to (9.26).
 
     >>> em_step(GaussianMixture(1, 1), torch.tensor([[1.0], [3.0]]), floor=0.0).mean.detach()
     tensor([[2.]])
     """
-    remedy = "Begin with GaussianMixture(n_components, dim), or let fit_em find a start."
-    require_instance(GaussianMixture, remedy, mixture=mixture)
-    _require_codes(z, mixture.dim)
     require_same_dtype(z=z, mean=mixture.mean)
-    _require_floor(floor)
     codes, resp = _prepare(z), mixture.responsibilities(z).T
     covariance = mixture.log_var if mixture.covariance == "diagonal" else mixture.tril
     old = _Parameters(mixture.weights, mixture.mean - codes.origin, covariance)  # the kind counts
@@ -83,15 +73,16 @@ def em_step(
 
 @torch.no_grad()
 @outside_autocast
+@checked
 def fit_em(
-    z: Float[Tensor, "N D"],
-    n_components: int,
+    z: Codes,
+    n_components: Count,
     *,
-    covariance: str = "full",
-    max_steps: int = 200,
-    tolerance: float = 1e-4,
-    floor: float = 1e-6,
-    n_starts: int = 3,
+    covariance: Annotated[str, one_of("diagonal", "full")] = "full",
+    max_steps: Count = 200,
+    tolerance: Positive = 1e-4,
+    floor: AtLeastZero = 1e-6,
+    n_starts: Count = 3,
     generator: torch.Generator | None = None,
 ) -> EMFit:
     """Fit a mixture to codes by expectation-maximization, from several starts.
@@ -114,9 +105,8 @@ def fit_em(
         `EMFit(mixture, log_likelihood)` of the run that ends with the largest log-likelihood.
 
     Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: z is not (N, D), not finite or too large to be squared, a number is out of
-            range, or a covariance is singular.
+        ValueError: there are fewer codes than components, a covariance is singular, or z is too
+            large to be squared.
 
     Reference: Dempster, Laird and Rubin (1977); Arthur and Vassilvitskii (2007) for k-means++,
     whose conclusion names the greedy variant; Lloyd (1982) for k-means.
@@ -126,18 +116,7 @@ def fit_em(
     tensor([[-5.1000],
             [ 5.1000]])
     """
-    _require_codes(z)
-    require_count(n_components=n_components, max_steps=max_steps, n_starts=n_starts)
-    require_positive(tolerance=tolerance)
-    _require_floor(floor)
-    require_choice(("diagonal", "full"), covariance=covariance)
-    require_generator(generator, z.device)
-    if n_components > len(z):
-        raise ValueError(
-            f"`n_components` is {n_components}, but there are only {len(z)} codes. "
-            f"Pass more codes, or a smaller number of components."
-        )
-    z = at_least_float32(z)
+    require_as_many(n_components, z)
     codes = _prepare(z)
     runs = []
     for _ in range(n_starts):
@@ -210,8 +189,7 @@ def _expect(codes: _Codes, parameters: _Parameters) -> tuple[Tensor, Tensor]:
 
 def _log_joint_diagonal(codes: _Codes, weights: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     """Log of weight times density, (K, N): one matrix product."""
-    if bool((variance <= 0).any()):
-        raise ValueError("A component shrank to a point. Pass a positive `floor`, such as 1e-6.")
+    require_spread(variance)
     precision = 1 / variance
     log_norm = weights.log() - 0.5 * (variance.log() + LOG_2PI).sum(1)
     constant = log_norm - 0.5 * (mean.square() * precision).sum(1)
@@ -277,25 +255,3 @@ def _start(
     if covariance == "full":
         variance = torch.diag_embed(variance)
     return _Parameters(z.new_full((n_components,), 1 / n_components), mean, variance)
-
-
-def _require_floor(floor: float) -> None:
-    if floor != 0:
-        require_positive(floor=floor)
-
-
-def _require_codes(z: Tensor, dim: int | None = None) -> None:
-    require_tensor(z=z)
-    if z.dim() != 2 or len(z) < 2 or z.shape[1] != (dim or z.shape[1]):
-        raise ValueError(
-            f"`z` has shape {tuple(z.shape)}, but (N, {dim or 'D'}) with N >= 2 is expected. "
-            f"Stacked samples become rows by z.flatten(0, -2)."
-        )
-    require_finite(z=z)
-    dtype = at_least_float32(z).dtype
-    largest = z.abs().max().item()
-    if largest > 1e-3 * torch.finfo(dtype).max ** 0.5:  # room for the sums
-        raise ValueError(
-            f"`z` reaches {largest:.3g}, and sums of such squares are no numbers in {dtype}. "
-            f"Divide the codes by their standard deviation first."
-        )

@@ -12,6 +12,8 @@ from torch import Tensor
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_HALF = frozenset((torch.float16, torch.bfloat16))
+
 
 def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
     """Switch autocast off while a function runs: its matrix products keep their precision."""
@@ -28,7 +30,7 @@ def outside_autocast(function: Callable[P, T]) -> Callable[P, T]:
 
 def at_least_float32(value: T) -> T:
     """Convert a tensor in half precision, in which networks may answer, to float32."""
-    if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
+    if isinstance(value, Tensor) and value.dtype in _HALF:
         return value.float()  # type: ignore[return-value]
     return value
 

@@ -85,6 +85,23 @@ def test_eps_zero_gives_x_back(attack):
         assert x_adv is not x
 
 
+@every
+def test_the_answer_has_no_gradient_also_where_the_image_has_one(attack):
+    model, x, y = oracles.problem()
+    assert not attack(model, x.requires_grad_(), y, eps=0.1).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("attack", "passes"),
+    [(fgsm, 1), (pgd, 40), (auto_pgd, 101), (random_noise, 100), (random_corners, 100)],
+)
+def test_by_default_an_attack_takes_as_many_passes_as_its_documentation_says(attack, passes):
+    model, x, y = oracles.problem()
+    calls = []
+    attack(lambda images: calls.append(1) or model(images), x[:2], y[:2], eps=0.1)
+    assert len(calls) == passes
+
+
 sizes = st.floats(0.0, 1.0)
 
 
@@ -149,6 +166,23 @@ def test_a_start_that_fools_beats_one_of_higher_loss():
     x, y = torch.full((1, 1), 0.5), torch.tensor([0])
     x_adv = random_noise(model, x, y, eps=0.4, n_samples=40, generator=generator(0))
     assert model(x_adv).argmax() == 1
+
+
+def test_of_two_classes_too_the_margin_decides_which_start_is_kept():
+    model, x, y = nn.Linear(2, 2).eval(), torch.full((50, 2), 0.5), torch.zeros(50).long()
+    attack = partial(random_noise, model, x, y, eps=0.3, loss=lambda logits, y: 0 * logits.sum(1))
+    one, best = (margin(model(attack(n_samples=n, generator=generator(0))), y) for n in (1, 20))
+    assert (best > one).float().mean() > 0.8  # of 20, the first is the best in one case of 20
+
+
+def test_of_images_that_are_equally_bad_auto_pgd_keeps_the_first():
+    def model(x):  # the margin of class 0 never changes; the loss, the third logit, does
+        return torch.cat([0 * x, 0 * x + 5, -x], 1)
+
+    x, y = torch.full((3, 1), 0.5), torch.zeros(3).long()
+    climb = partial(auto_pgd, eps=0.2, random_start=False, loss=lambda logits, y: logits[:, 2])
+    assert torch.equal(climb(model, x, y), x)
+    assert (climb(model, x, torch.ones(3)) != x).all()  # without classes, the loss decides
 
 
 @every

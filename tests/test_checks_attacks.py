@@ -18,7 +18,8 @@ def learners_pgd(model, x, y, eps, steps, restarts, **wrong):
     for _ in range(restarts):
         x_adv = x.clone() if wrong.get("no_start") else x + eps * (2 * torch.rand_like(x) - 1)
         for _ in range(steps * wrong.get("more", 1)):
-            leaf = x_adv.clamp(low, high).detach().requires_grad_()
+            inside = x_adv if wrong.get("late") else x_adv.clamp(low, high)
+            leaf = inside.detach().requires_grad_()
             loss = torch.nn.functional.cross_entropy(model(leaf), y)
             (gradient,) = torch.autograd.grad(loss, leaf)
             x_adv = leaf.detach() + wrong.get("sign", 1) * size * gradient.sign()
@@ -62,8 +63,32 @@ def by_the_companion(model, x, y, eps, steps, restarts):
     return pgd(model, x, y, eps=eps, steps=steps, restarts=restarts)
 
 
+def by_image(each, n):
+    return each.repeat_interleave(n, dim=0)
+
+
+def all_starts_at_once(repeat):
+    """Climb from all starts in one batch, which holds them in either order."""
+
+    def attack(model, x, y, eps, steps, restarts):
+        many, labels = repeat(x, restarts), repeat(y, restarts)
+        ends = pgd(model, many, labels, eps=eps, steps=steps)
+        with torch.no_grad():
+            found = margin(model(ends), labels)
+        if repeat is by_image:
+            ends, found = ends.view(len(x), restarts, -1), found.view(len(x), restarts)
+        else:
+            ends = ends.view(restarts, len(x), -1).transpose(0, 1)
+            found = found.view(restarts, len(x)).T
+        return ends[torch.arange(len(x)), found.argmax(1)]
+
+    return attack
+
+
 def test_right_attacks_pass():
     assert_correct(KEY, learners_pgd, by_the_companion, wrong(step_size=task.EPS / 4))
+    in_blocks = all_starts_at_once(lambda each, n: torch.cat([each] * n))
+    assert_correct(KEY, all_starts_at_once(by_image), in_blocks)
     assert_not_attempted(KEY, ..., lambda *arguments: ...)
 
 
@@ -76,7 +101,9 @@ def test_right_attacks_pass():
         (frozen, "freezes or thaws"),
         (wrong(more=2), "The network saw"),
         (wrong(outside=True), "Is the ball around x"),
+        (wrong(late=True), "asks the network about images outside"),
         (wrong(sign=-1), "rise from step to step, or fall"),
+        (wrong(step_size=2 * task.EPS, more=1), "as long as the ball is wide|One start alone"),
         (wrong(no_start=True), "begin at different points"),
         (wrong(last=True), "keep the worst end for each image"),
         (wrong(step_size=task.EPS / 60), "too weak"),
@@ -130,8 +157,22 @@ def test_keys_of_the_quiz():
         loss = torch.nn.functional.cross_entropy(change(logits), torch.tensor([1]))
         sizes.append(torch.autograd.grad(loss, logits)[0].abs().max().item())
     assert sizes[1] < 1e-3 * sizes[0]
-    assert "nearly vanishes" in right("attacks `softmax(f(x))`")
+    # In float32, it is lost where the probability is rounded to 1.
+    lost = []
+    for dtype in (torch.float32, torch.float64):
+        logits = torch.tensor([[120.0, 0.0, 0.0]], requires_grad=True, dtype=dtype)
+        loss = torch.nn.functional.cross_entropy(logits.softmax(-1), torch.tensor([0]))
+        lost.append((torch.autograd.grad(loss, logits)[0] == 0).all().item())
+    assert lost == [True, False]
+    assert "loses the gradient" in right("attacks `softmax(f(x))`")
     # Three attacks on four images: the worst case for each image is below every average.
     correct = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 1]]).bool()
     assert correct.all(0).float().mean() < correct.float().mean(1).min()
     assert "no attack broke" in right("Five attacks")
+
+
+def test_the_right_option_is_not_the_longest():
+    for question in QUIZ:
+        right = [len(option.text) for option in question.options if option.right]
+        wrong_ones = [len(option.text) for option in question.options if not option.right]
+        assert max(right) <= max(wrong_ones), question.text

@@ -165,15 +165,30 @@ def test_notebooks_do_not_lose_each_others_entries(progress_file):
     assert len(saved(progress_file)) == 80
 
 
-@pytest.mark.parametrize("age", [0, 60])
+@pytest.mark.parametrize("age", [60, -60])
 def test_a_lock_left_behind_is_broken(progress_file, age):
-    progress_file.parent.mkdir()
-    lock = progress_file.with_name("progress.json.lock")
-    lock.touch()
-    os.utime(lock, (time.time() - age, time.time() - age))
+    lock = make_lock(progress_file, age)
     assert solve().note == ""
     assert SQUARE in saved(progress_file)
-    assert not lock.exists()
+    assert os.listdir(progress_file.parent) == ["progress.json"]
+    _progress._break(lock)  # another waiter was faster still
+
+
+def test_a_fresh_lock_is_never_stolen(progress_file, monkeypatch):
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.05)
+    lock = make_lock(progress_file, age=0)
+    assert "could not be saved" in solve().note
+    assert "another notebook is writing" in solve().note
+    _progress._break(lock)  # as a waiter does that saw the lock before this one
+    assert os.listdir(progress_file.parent) == [lock.name]
+
+
+def make_lock(file, age):
+    file.parent.mkdir()
+    lock = file.with_name("progress.json.lock")
+    lock.touch()
+    os.utime(lock, (time.time() - age, time.time() - age))
+    return lock
 
 
 def test_a_failed_write_leaves_the_old_file(progress_file, monkeypatch):

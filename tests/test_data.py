@@ -459,12 +459,13 @@ def test_the_global_generator_is_used_only_if_none_is_given():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(), (0, 1, 28, 28), (3, 1, 28, 28), (5,)], ids=str)
-def test_binarize_keeps_shape_dtype_and_device(dtype, shape):
+def test_binarize_keeps_shape_and_device_and_at_least_float32(dtype, shape):
+    kept = torch.float32 if dtype == torch.bfloat16 else dtype
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     for device in devices:
         images = torch.rand(shape, device=device, generator=seeded(device=device)).to(dtype)
         binary = binarize(images, generator=seeded(device=device))
-        assert (binary.shape, binary.dtype, binary.device) == (shape, dtype, images.device)
+        assert (binary.shape, binary.dtype, binary.device) == (shape, kept, images.device)
 
 
 HALF = torch.full((2, 2), 0.5)

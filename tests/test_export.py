@@ -73,6 +73,32 @@ def test_other_arrays_travel_along():
     np.testing.assert_array_equal(arrays["labels"], labels.numpy())
 
 
+def test_weights_in_bytes_and_bytes_among_the_arrays():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 3), nn.ReLU(), nn.Linear(3, 2))
+    with torch.no_grad():
+        network[0].weight[1] = 0
+    pixels = torch.tensor([[0, 255, 7]], dtype=torch.uint8)
+    script = export_mlp(network, name="x", arrays={"pixels": pixels}, weights_in_bytes=True)
+    found = FORM.fullmatch(script)
+    content = base64.b64decode(found["base64"])
+    assert json.loads(found["manifest"])["arrays"] == [
+        {"name": "pixels", "shape": [1, 3], "dtype": "uint8"},
+        {"name": "layers.0.weight", "shape": [3, 6], "dtype": "int8"},
+        {"name": "layers.0.bias", "shape": [3]},
+        {"name": "layers.1.weight", "shape": [2, 3], "dtype": "int8"},
+        {"name": "layers.1.bias", "shape": [2]},
+    ]
+    assert [*content[:3]] == [0, 255, 7]
+    scales = np.frombuffer(content[3:9], "<f2").astype(float)
+    whole = np.frombuffer(content[9:27], "i1").reshape(3, 6)
+    weight = network[0].weight.detach().numpy()
+    assert np.abs(scales[:, None] * whole - weight).max() <= 0.51 * scales.max()
+    assert np.abs(whole).max(1).tolist() == [127, 0, 127]
+    assert content[27:33] == network[0].bias.detach().numpy().astype("<f2").tobytes()
+    assert len(content) == 33 + 4 + 6 + 4
+
+
 def nested():
     inside = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
     return nn.Sequential(nn.Flatten(), inside, nn.Linear(3, 2))

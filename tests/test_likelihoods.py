@@ -50,8 +50,16 @@ def test_continuous_bernoulli_integrates_to_one(logit):
 
 def test_continuous_bernoulli_has_the_right_gradient_at_zero():
     logit = torch.zeros(1, 1, requires_grad=True)
-    ContinuousBernoulli().log_prob(torch.full((1, 1), 0.8), logit).sum().backward()
+    with torch.autograd.set_detect_anomaly(True):  # no NaN on the way either, masked or not
+        ContinuousBernoulli().log_prob(torch.full((1, 1), 0.8), logit).sum().backward()
     assert logit.grad.item() == pytest.approx(0.3, abs=1e-7)
+
+
+def test_continuous_bernoulli_mean_has_the_right_gradient_at_zero():
+    logit = torch.zeros(1, 1, requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        ContinuousBernoulli().mean(logit).sum().backward()
+    assert logit.grad.item() == pytest.approx(1 / 12, abs=1e-7)  # the variance of U(0, 1)
 
 
 def test_continuous_bernoulli_joins_its_series_smoothly():

@@ -255,6 +255,15 @@ def test_the_floor_keeps_a_component_from_shrinking_to_a_code(covariance):
     assert math.isfinite(start.log_prob(z).sum().item())
 
 
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_the_floor_is_a_millionth_by_default(covariance):
+    z = torch.tensor([[0.0, 3.0], [2.0, 3.0]])  # no variance along the second axis
+    start = fit_em(z, 1, covariance=covariance, max_steps=1).mixture
+    for mixture in (start, em_step(start, z)):
+        spread = mixture.covariances[0].diagonal().detach()
+        torch.testing.assert_close(spread, torch.tensor([1 + 1e-6, 1e-6]), rtol=1e-5, atol=0)
+
+
 def test_em_survives_equal_codes_and_an_empty_component():
     same = torch.ones(20, 2)
     assert fit_em(same, 3, generator=generator(0)).mixture.log_prob(same).isfinite().all()
@@ -277,6 +286,12 @@ def test_the_start_draws_from_its_generator_only():
     fits = [fit_em(z, 2, generator=generator(5)).mixture.mean for _ in range(2)]
     assert torch.equal(*fits)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_means_start_as_standard_normal_draws():
+    z = GaussianMixture(4_000, 2, generator=generator(1)).mean.detach().flatten()
+    assert z.mean().abs() < 5 / 8_000**0.5
+    assert (z.var() - 1).abs() < 5 * (2 / 8_000) ** 0.5
 
 
 def test_the_density_keeps_its_dtype_under_autocast():
@@ -385,6 +400,7 @@ def test_a_mixture_for_codes_in_half_precision_is_in_float32():
         mixture = fit_em(z, 2, covariance=covariance, generator=generator(2)).mixture
         wide = fit_em(z.float(), 2, covariance=covariance, generator=generator(2)).mixture
         assert torch.equal(mixture.mean, wide.mean)
+        assert torch.equal(em_step(mixture, z).mean, em_step(mixture, z.float()).mean)
 
 
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])

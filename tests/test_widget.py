@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from companion.page.widget import FOLDER, names, widget
+from companion.page.widget import FOLDER, names, scripts, widget
 from tools.pages import chapters
 
 ROOT = Path(__file__).parents[1]
@@ -71,11 +71,21 @@ def test_it_is_the_same_each_time(figure):
 def test_the_weight_is_known(figure):
     """The numbers of a network weigh; nothing else does."""
     name, html = figure
-    assert len(html) < (600_000 if name == "latent" else 80_000)
+    assert len(html) < {"attack": 702_000, "latent": 600_000}.get(name, 80_000)
+
+
+def test_scripts_travel_without_comments_and_indentation():
+    for name in names():
+        text = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        assert "/* Interactive figure of chapter" in text
+        *_, script = scripts(name)
+        assert not re.search(r"^(?: |//|/\*)", script, re.MULTILINE)
+        # All else is there.
+        assert script.split() == without_comments(text).split()
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match=r"`name` must be one of 'elbo', .* but it is 'elbow'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of 'attack', .* but it is 'elbow'"):
         widget("elbow")
 
 

@@ -38,9 +38,8 @@ def main() -> None:
     chapters = len(list((ROOT / "book").glob("*/[0-9][0-9]-*.md")))
     time = f"about {minutes(chapters, options.jobs)} minutes on an idle machine with these cores"
     more = f", after about {INSTALL_MINUTES} minutes of installing" if options.install else ""
-    print(
-        f"The book takes {time}{more}; where chapters have not changed, a minute or so.", flush=True
-    )
+    unchanged = "a minute where only text has changed, seconds where nothing has"
+    print(f"The book takes {time}{more}; {unchanged}.", flush=True)
 
 
 if __name__ == "__main__":

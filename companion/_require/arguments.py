@@ -6,7 +6,7 @@ the whole data set, and switches them off inside its loop with `without_value_ch
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral
@@ -99,24 +99,17 @@ def require_float64_device(**tensors: Tensor) -> None:
             )
 
 
-def require_generator(generator: Any, device: torch.device) -> None:
-    """Raise unless the argument is None, or a generator that draws on the device."""
-    if generator is None:
-        return
-    require_given_generator(generator)
-    if generator.device.type != device.type:
-        raise ValueError(
-            f"`generator` is on {generator.device}, but the numbers are drawn on {device}. "
-            f"Make it there: torch.Generator({str(device)!r})."
-        )
-
-
-def require_given_generator(generator: Any) -> None:
-    """Raise TypeError unless the argument is a generator; None is refused too."""
+def require_generator(generator: Any, device: torch.device | None = None) -> None:
+    """Raise unless the argument is a generator, and draws on the device if there is one."""
     if not isinstance(generator, torch.Generator):
         raise TypeError(
             f"`generator` must be a torch.Generator, but it is {generator!r}. Make one from a "
             f"seed: torch.Generator().manual_seed(0)."
+        )
+    if device is not None and generator.device.type != device.type:
+        raise ValueError(
+            f"`generator` is on {generator.device}, but the numbers are drawn on {device}. "
+            f"Make it there: torch.Generator({str(device)!r})."
         )
 
 
@@ -132,7 +125,7 @@ def require_module(**modules: Any) -> None:
             )
 
 
-def require_instance(kind: type, remedy: str, **values: Any) -> None:
+def require_instance(kind: type, remedy: str, /, **values: Any) -> None:
     """Raise TypeError unless every argument is an instance of a class."""
     for name, value in values.items():
         if not isinstance(value, kind):
@@ -151,26 +144,13 @@ def require_function(**functions: Any) -> None:
             )
 
 
-def require_last_axis(size: int, **tensors: Tensor) -> None:
+def require_last_axis(size: int, /, **tensors: Tensor) -> None:
     """Raise ValueError unless the last axis of every tensor has the given size."""
     for name, tensor in tensors.items():
         if tensor.dim() == 0 or tensor.shape[-1] != size:
             raise ValueError(
                 f"`{name}` has shape {tuple(tensor.shape)}, but its last axis must have "
                 f"size {size}. Reshape it, or build the model for the other size."
-            )
-
-
-def require_matrix(n_rows: int | None, n_columns: int, **tensors: Tensor) -> None:
-    """Raise ValueError unless every tensor is (n_rows, n_columns); None allows any n_rows."""
-    for name, tensor in tensors.items():
-        rows = n_rows if n_rows is not None or tensor.dim() != 2 else len(tensor)
-        if tensor.shape != (rows, n_columns):
-            expected = f"({'B' if n_rows is None else n_rows}, {n_columns})"
-            raise ValueError(
-                f"`{name}` has shape {tuple(tensor.shape)}, but {expected} is expected. One row "
-                f"becomes a batch by {name}[None], images become rows by {name}.flatten(1), and "
-                f"one row for all examples is {name}.expand{expected}."
             )
 
 
@@ -187,7 +167,7 @@ def require_finite(**tensors: Tensor) -> None:
             )
 
 
-def require_range(low: float, high: float, remedy: str, **tensors: Tensor) -> None:
+def require_range(low: float, high: float, remedy: str, /, **tensors: Tensor) -> None:
     """Raise ValueError if a tensor leaves [low, high] (NaN leaves every range)."""
     for name, tensor in _with_values(tensors):
         if tensor.numel() and not bool(((tensor >= low) & (tensor <= high)).all()):
@@ -197,7 +177,7 @@ def require_range(low: float, high: float, remedy: str, **tensors: Tensor) -> No
             )
 
 
-def require_binary(remedy: str, **tensors: Tensor) -> None:
+def require_binary(remedy: str, /, **tensors: Tensor) -> None:
     """Raise ValueError if a tensor holds anything but zeros and ones."""
     for name, tensor in _with_values(tensors):
         if torch.equal(tensor, (tensor != 0).to(tensor.dtype)):
@@ -222,32 +202,38 @@ def require_count(**numbers: Any) -> None:
             raise ValueError(f"`{name}` must be at least 1, but it is {number}. Pass 1 or more.")
 
 
-def _require_number_type(**numbers: Any) -> None:
+def require_in(
+    holds: Callable[[float], bool], expected: str, remedy: str = "", /, **numbers: Any
+) -> None:
+    """Raise unless every argument is a number for which a condition holds."""
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise TypeError(
                 f"`{name}` must be a number, but it is a {type(number).__name__}. "
                 f"A tensor of one element becomes a number by {name}.item()."
             )
+        if not holds(number):
+            raise ValueError(f"`{name}` must be {expected}, but it is {number}.{remedy}")
 
 
 def require_number(**numbers: Any) -> None:
     """Raise unless every argument is a finite number."""
-    _require_number_type(**numbers)
-    for name, number in numbers.items():
-        if not math.isfinite(number):
-            raise ValueError(f"`{name}` must be finite, but it is {number}.")
+    require_in(math.isfinite, "finite", **numbers)
 
 
 def require_positive(**numbers: Any) -> None:
     """Raise unless every argument is a finite number above zero."""
-    _require_number_type(**numbers)
+    require_in(lambda number: 0 < number < math.inf, "positive and finite", **numbers)
+
+
+def require_at_least_zero(**numbers: Any) -> None:
+    """Raise unless every argument is a finite number of at least zero."""
+    require_number(**numbers)
     for name, number in numbers.items():
-        if not 0 < number < math.inf:
-            raise ValueError(f"`{name}` must be positive and finite, but it is {number}.")
+        require_in(lambda size: size >= 0, "at least 0", f" Pass {-number}.", **{name: number})
 
 
-def require_choice(choices: tuple[str, ...], **values: Any) -> None:
+def require_choice(choices: tuple[str, ...], /, **values: Any) -> None:
     """Raise ValueError unless every argument is one of the choices."""
     for name, value in values.items():
         if value not in choices:

@@ -15,16 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from companion._require.arguments import (
-    _require_number_type,
     checks_values,
     require_finite,
     require_function,
-    require_number,
+    require_in,
     require_range,
     require_same_device,
     require_same_dtype,
 )
-from companion._require.signature import EXAMPLES, Rule, one_of
+from companion._require.labels import require_whole_numbers
+from companion._require.signature import EXAMPLES, AtLeastZero, Rule, one_of
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _ROUNDING = 1e-6  # how far a pixel may lie outside [0, 1]: float32 arithmetic leaves so much
@@ -101,14 +101,6 @@ def _in_range(image: Tensor) -> bool:
     return bool((low >= -_ROUNDING) & (high <= 1 + _ROUNDING))
 
 
-def require_radius(**numbers: Any) -> None:
-    """Raise unless every argument is a finite number of at least zero."""
-    require_number(**numbers)
-    for name, number in numbers.items():
-        if number < 0:
-            raise ValueError(f"`{name}` must be at least 0, but it is {number}. Pass {-number}.")
-
-
 def require_pixel_units(eps: float, norm: str) -> None:
     """Raise ValueError if eps is larger than the whole range of a pixel."""
     if norm == "linf" and eps > 1:
@@ -119,16 +111,12 @@ def require_pixel_units(eps: float, norm: str) -> None:
 
 
 def require_step_size(**numbers: Any) -> None:
-    """Raise unless every argument is None, or a finite number above zero."""
-    for name, number in numbers.items():
-        if number is None:
-            continue
-        _require_number_type(**{name: number})
-        if not 0 < number < float("inf"):
-            raise ValueError(
-                f"`{name}` must be positive and finite, but it is {number}. Leave it out for "
-                f"2.5 * eps / steps; targeted=True turns the direction, not a negative step."
-            )
+    """Raise unless every argument is a finite number above zero."""
+    remedy = (
+        " Leave it out for 2.5 * eps / steps; targeted=True turns the direction, not a negative "
+        "step."
+    )
+    require_in(lambda size: 0 < size < torch.inf, "positive and finite", remedy, **numbers)
 
 
 def require_restarts(restarts: int, random_start: bool) -> None:
@@ -145,12 +133,7 @@ def require_restarts(restarts: int, random_start: bool) -> None:
 
 def require_labels(logits: Tensor, y: Any) -> None:
     """Raise unless y holds one class for each row of logits."""
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex():
-        found = f"of {y.dtype}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
-        raise TypeError(
-            f"`y` must be a tensor of classes, whole numbers, but it is {found}. Pass "
-            f"torch.as_tensor(y).long(), or another `loss` if y are no classes."
-        )
+    require_whole_numbers("y", y, "If they are no classes, pass another `loss`.")
     if y.shape != logits.shape[-2:-1]:
         raise ValueError(
             f"`y` has shape {tuple(y.shape)}, but the logits have shape {tuple(logits.shape)}: "
@@ -244,7 +227,7 @@ def require_finite_result(x_adv: Tensor) -> None:
 Attackable = Annotated[Callable[..., Any], Rule("a module or a function of x", require_attackable)]
 Images = Annotated[Float[Tensor, " B *event"], EXAMPLES, Rule("in [0, 1]", require_pixels)]
 LOGITS = Rule("logits, not probabilities", warn_of_probabilities)
-Radius = Annotated[float, Rule("at least 0", require_radius)]
+Radius = AtLeastZero
 StepSize = Annotated[float | None, Rule("above 0", require_step_size)]
 Norm = Annotated[str, one_of("linf", "l2")]
 Loss = Annotated[Callable[[Any, Any], Tensor], Rule("a function", require_function)]

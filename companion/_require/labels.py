@@ -8,7 +8,7 @@ from torch import Tensor
 def require_classes(**tensors: Tensor) -> None:
     """Raise unless all tensors hold classes, whole numbers from 0 on, and have one length."""
     for name, tensor in tensors.items():
-        _require_whole_numbers(name, tensor)
+        require_whole_numbers(name, tensor)
         if tensor.dim() != 1 or len(tensor) == 0 or bool((tensor < 0).any()):
             raise ValueError(
                 f"`{name}` must have shape (N,) with N >= 1 and hold no negative number, but its "
@@ -21,7 +21,7 @@ def require_classes(**tensors: Tensor) -> None:
 
 def require_labels_of_points(z: Tensor, labels: Tensor, n_classes: int) -> None:
     """Raise unless z are points of the plane, and labels give each one of the classes."""
-    _require_whole_numbers("labels", labels)
+    require_whole_numbers("labels", labels)
     if z.dim() != 2 or z.shape[1] != 2 or labels.shape != z.shape[:1] or len(z) == 0:
         raise ValueError(
             f"`z` has shape {tuple(z.shape)} and `labels` has shape {tuple(labels.shape)}, but "
@@ -34,14 +34,14 @@ def require_labels_of_points(z: Tensor, labels: Tensor, n_classes: int) -> None:
         )
 
 
-def _require_whole_numbers(name: str, value: Any) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"`{name}` must be a tensor of whole numbers, but it is a {type(value).__name__}. "
-            f"Convert it first: torch.as_tensor({name})."
-        )
-    if value.is_floating_point() or value.is_complex():
-        raise TypeError(
-            f"`{name}` must be a tensor of whole numbers, but its dtype is {value.dtype}. "
-            f"Convert it first: {name}.long()."
-        )
+def require_whole_numbers(name: str, value: Any, remedy: str = "") -> None:
+    """Raise TypeError unless the argument is a tensor of whole numbers."""
+    if isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex()):
+        return
+    found, convert = f"a {type(value).__name__}", f"torch.as_tensor({name}).long()"
+    if isinstance(value, Tensor):
+        found, convert = f"of {value.dtype}", f"{name}.long()"
+    raise TypeError(
+        f"`{name}` must be a tensor of whole numbers, but it is {found}. Convert it first: "
+        f"{convert}. {remedy}".rstrip()
+    )

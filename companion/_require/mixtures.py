@@ -1,9 +1,41 @@
-"""What a mixture of Gaussians asks of given parameters, with messages that name the remedy."""
+"""What mixtures of Gaussians ask of parameters and codes, with messages that name the remedy."""
+
+from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from companion._require.arguments import require_finite, require_same_dtype
+from companion._require.signature import FINITE, Rule
+from companion.precision import at_least_float32
+
+
+def _require_codes(**codes: Tensor) -> None:
+    for name, z in codes.items():
+        if len(z) < 2:
+            raise ValueError(
+                f"`{name}` has shape {tuple(z.shape)}, but (N, D) with N >= 2 is expected. Pass "
+                f"more codes: one alone has no variance."
+            )
+        dtype, largest = at_least_float32(z).dtype, z.abs().max().item()
+        if largest > 1e-3 * torch.finfo(dtype).max ** 0.5:  # room for the sums
+            raise ValueError(
+                f"`{name}` reaches {largest:.3g}, and sums of such squares are no numbers in "
+                f"{dtype}. Divide the codes by their standard deviation first."
+            )
+
+
+Codes = Annotated[Float[Tensor, "N D"], FINITE, Rule("at least two", _require_codes)]
+
+
+def require_as_many(n_components: int, z: Tensor) -> None:
+    """Raise ValueError if there are fewer codes than components."""
+    if n_components > len(z):
+        raise ValueError(
+            f"`n_components` is {n_components}, but there are only {len(z)} codes. "
+            f"Pass more codes, or a smaller number of components."
+        )
 
 
 def require_parameters(weights: Tensor, mean: Tensor, covariance: Tensor) -> None:
@@ -41,3 +73,9 @@ def require_factored(info: Tensor) -> None:
             f"{int((info != 0).sum())} of the covariances are not positive definite. Add a small "
             f"multiple of the identity (`floor`)."
         )
+
+
+def require_spread(variance: Tensor) -> None:
+    """Raise if a variance is not positive."""
+    if bool((variance <= 0).any()):
+        raise ValueError("A component shrank to a point. Pass a positive `floor`, such as 1e-6.")

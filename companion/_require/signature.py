@@ -18,7 +18,7 @@ finite is asked of the *result*, and of the arguments only if it is not.
 
 import inspect
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar, get_args, get_origin
 
@@ -59,6 +59,7 @@ class EndsLike(NamedTuple):
 Count = Annotated[int, Rule("at least 1", arguments.require_count)]
 Number = Annotated[float, Rule("finite", arguments.require_number)]
 Positive = Annotated[float, Rule("above 0", arguments.require_positive)]
+AtLeastZero = Annotated[float, Rule("at least 0", arguments.require_at_least_zero)]
 FINITE = Rule("finite", arguments.require_finite)  # where a result does not show it
 
 
@@ -81,38 +82,23 @@ EXAMPLES = Rule("at least one", _require_examples)
 
 def one_of(*choices: str) -> Rule:
     """Return the rule that a text is one of the choices."""
-
-    def require(**values: Any) -> None:
-        arguments.require_choice(choices, **values)
-
-    return Rule(" or ".join(map(repr, choices)), require)
+    return Rule(" or ".join(map(repr, choices)), partial(arguments.require_choice, choices))
 
 
 def instance(kind: type, remedy: str) -> Rule:
     """Return the rule that a value is an instance of a class."""
-
-    def require(**values: Any) -> None:
-        arguments.require_instance(kind, remedy, **values)
-
-    return Rule(f"a {kind.__name__}", require)
+    return Rule(f"a {kind.__name__}", partial(arguments.require_instance, kind, remedy))
 
 
 def within(low: float, high: float, remedy: str) -> Rule:
     """Return the rule that a tensor's values lie in [low, high]."""
-
-    def require(**tensors: Tensor) -> None:
-        arguments.require_range(low, high, remedy, **tensors)
-
-    return Rule(f"in [{low:g}, {high:g}]", require)
+    text = f"in [{low:g}, {high:g}]"
+    return Rule(text, partial(arguments.require_range, low, high, remedy))
 
 
 def binary(remedy: str) -> Rule:
     """Return the rule that a tensor holds zeros and ones only."""
-
-    def require(**tensors: Tensor) -> None:
-        arguments.require_binary(remedy, **tensors)
-
-    return Rule("zeros and ones", require)
+    return Rule("zeros and ones", partial(arguments.require_binary, remedy))
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
@@ -123,8 +109,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     signature = _Signature(function)
 
     def compute(*args: P.args, **kwargs: P.kwargs) -> T:
-        full = {name: at_least_float32(value) for name, value in kwargs.items()}
-        return function(*map(at_least_float32, args), **full)  # type: ignore[arg-type]
+        if kwargs:  # an empty dict costs as much as an argument
+            kwargs = {name: at_least_float32(value) for name, value in kwargs.items()}  # type: ignore[assignment]
+        return function(*map(at_least_float32, args), **kwargs)  # type: ignore[arg-type]
 
     @wraps(function)
     def hold(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -187,7 +174,7 @@ class _Signature:
             if value is None and each.optional:
                 continue
             if each.is_generator:
-                _require_generator(value, self._device(args, kwargs))
+                arguments.require_generator(value, self._device(args, kwargs))
             for rule in each.rules:
                 rule.require(**{each.name: value})
 
@@ -243,13 +230,6 @@ def _state(args: tuple[Any, ...]) -> dict[str, Tensor]:
     if not args or not isinstance(args[0], nn.Module) or "_parameters" not in vars(args[0]):
         return {}
     return {**dict(args[0].named_parameters()), **dict(args[0].named_buffers())}
-
-
-def _require_generator(generator: Any, device: torch.device | None) -> None:
-    if device is None:
-        arguments.require_given_generator(generator)
-    else:
-        arguments.require_generator(generator, device)
 
 
 def _rank(parameter: _Parameter) -> tuple[bool, bool]:
@@ -322,7 +302,8 @@ def _shown(dims: tuple[str, ...], sizes: dict[str, int]) -> str:
 def _remedy(parameter: _Parameter, found: int, expected: int) -> str:
     name = parameter.name
     if found > expected:
-        return f"Take one of them, a row of a batch by {name}[0], or merge axes: {name}.flatten(1)."
+        merged = f"{name}.flatten(1), or {name}.flatten(0, -2) if samples lead"
+        return f"Take one of them, a row of a batch by {name}[0], or merge axes: {merged}."
     if "*event" in (parameter.dims or ()):
         return f"One example becomes a batch of one by {name}[None]."
     one, many = ("number", "vector") if expected == 1 else ("row", "batch")

@@ -13,8 +13,9 @@ from companion._require.arguments import (
     require_count,
     require_finite,
     require_function,
+    require_in,
+    require_instance,
     require_module,
-    require_number,
     require_positive,
 )
 
@@ -41,11 +42,8 @@ def check_autocast(dtype: torch.dtype | None) -> None:
 
 def check_run(run: Any, kind: type) -> None:
     """Raise TypeError unless `run` is a `Run`, the class `kind`."""
-    if not isinstance(run, kind):
-        example = f"run=Run(device={run!r})" if isinstance(run, str) else "run=Run(...)"
-        raise TypeError(
-            f"`run` must be a Run, but it is {run!r} ({type(run).__name__}). Pass {example}."
-        )
+    example = f"device={run!r}" if isinstance(run, str) else "..."
+    require_instance(kind, f"Pass run=Run({example}).", run=run)
 
 
 @contextmanager
@@ -76,11 +74,15 @@ def usable_device(device: torch.device | str) -> torch.device:
 
 def check_settings(loss: Any, epochs: Any, batch_size: Any, learning_rate: Any, seed: Any) -> None:
     """Raise unless the loss is a function or None, and the numbers are in range."""
-    if loss is not None:
-        require_function(loss=loss)
+    require_function(**_given(loss=loss))
     require_count(epochs=epochs, batch_size=batch_size)
     require_positive(learning_rate=learning_rate)
     whole_number(seed)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Leave out what is None: an option that was not taken."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def trainable_parameters(model: Any) -> list[nn.Parameter]:
@@ -99,15 +101,10 @@ def check_descent(
     optimizer: Any, schedule: Any, max_norm: Any, average: Any, average_kind: type
 ) -> None:
     """Raise unless what `fit` descends with is a function, a number, an average, or None."""
-    given = {"optimizer": optimizer, "schedule": schedule}
-    require_function(**{name: value for name, value in given.items() if value is not None})
-    if max_norm is not None:
-        require_positive(max_norm=max_norm)
-    if average is not None and not isinstance(average, average_kind):
-        raise TypeError(
-            f"`average` must be a {average_kind.__name__}, but it is {average!r} "
-            f"({type(average).__name__}). Pass {average_kind.__name__}(model, decay=0.999)."
-        )
+    require_function(**_given(optimizer=optimizer, schedule=schedule))
+    require_positive(**_given(max_norm=max_norm))
+    remedy = f"Pass {average_kind.__name__}(model, decay=0.999)."
+    require_instance(average_kind, remedy, **_given(average=average))
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -123,20 +120,14 @@ def check_optimizer(optimizer: Any) -> None:
 def check_average(model: Any, decay: Any) -> None:
     """Raise unless the model is a module and the decay is in [0, 1)."""
     require_module(model=model)
-    require_number(decay=decay)
-    if not 0 <= decay < 1:
-        raise ValueError(f"`decay` must be in [0, 1), but it is {decay}. Pass for example 0.999.")
+    require_in(lambda d: 0 <= d < 1, "in [0, 1)", " Pass for example 0.999.", decay=decay)
 
 
 def check_fractions(**fractions: Any) -> None:
     """Raise unless each number is in [0, 1]."""
-    for name, value in fractions.items():
-        require_number(**{name: value})
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"`{name}` must be in [0, 1], a fraction of the training or of the rate, but it "
-                f"is {value}. Divide epochs by all epochs: 40 / 150."
-            )
+    expected = "in [0, 1], a fraction of the training or of the rate"
+    remedy = " Divide epochs by all epochs: 40 / 150."
+    require_in(lambda share: 0 <= share <= 1, expected, remedy, **fractions)
 
 
 def check_losses(losses: Any) -> None:
@@ -164,9 +155,7 @@ def check_loop(
     seed: Any,
 ) -> None:
     """Raise unless the functions are functions, the state can be saved, the numbers in range."""
-    given = {"evaluate": evaluate, "before_step": before_step}
-    given = {"step": step, **{name: value for name, value in given.items() if value is not None}}
-    require_function(**given)
+    require_function(step=step, **_given(evaluate=evaluate, before_step=before_step))
     named = isinstance(state, Mapping)
     for name, part in state.items() if named else [("state", state)]:
         if not (named and hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
@@ -216,16 +205,8 @@ def check_record(record: Any, n_examples: int) -> None:
             f"Return for example {{'loss': losses}}."
         )
     for name, value in record.items():
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"The record `{name}` must be a torch.Tensor, but it is a {type(value).__name__}. "
-                f"Leave out item()."
-            )
-        if value.shape not in ((n_examples,), ()):
-            raise ValueError(
-                f"The record `{name}` has shape {tuple(value.shape)}, but ({n_examples},), one "
-                f"number for each example, or () is expected. Sum over the event."
-            )
+        if not isinstance(value, Tensor) or value.dim() > 0:  # or one number for all
+            _check_per_example(f"The record `{name}`", value, n_examples)
 
 
 def checked_data(
@@ -349,9 +330,9 @@ def _check_per_example(what: str, value: Any, n_examples: int) -> None:
         )
     if value.shape != (n_examples,):
         raise ValueError(
-            f"{what} has shape {tuple(value.shape)}, but one number for each of the "
-            f"{n_examples} examples of the batch is expected, shape ({n_examples},). Sum over "
-            f"the event, and leave the mean over the batch to fit."
+            f"{what} has shape {tuple(value.shape)}, but ({n_examples},), one number for each "
+            f"example of the batch, is expected. Sum over the event, and leave the mean over the "
+            f"batch to the loop."
         )
 
 

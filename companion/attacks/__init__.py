@@ -20,9 +20,11 @@ from companion.attacks.ball import project, random_start
 from companion.attacks.gradient import fgsm, pgd
 from companion.attacks.losses import cross_entropy, dlr, margin
 from companion.attacks.mode import evaluating
+from companion.attacks.red_flags import RedFlag, red_flags
 from companion.attacks.sanity import random_corners, random_noise
 
 __all__ = [
+    "RedFlag",
     "auto_pgd",
     "bpda",
     "cross_entropy",
@@ -36,4 +38,5 @@ __all__ = [
     "random_corners",
     "random_noise",
     "random_start",
+    "red_flags",
 ]

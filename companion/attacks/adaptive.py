@@ -39,7 +39,7 @@ def expectation_over_transformation(
     Returns:
         A module that gives what the model gives, each tensor with an axis S in front.
 
-    Reference: Athalye, Carlini and Wagner (2018), section 4.2.
+    Reference: Athalye, Carlini and Wagner (2018), who call it EOT.
 
     >>> noisy = lambda x: x + 0.1 * torch.randn(x.shape)
     >>> eot = expectation_over_transformation(nn.Linear(4, 3), 20, transform=noisy)
@@ -69,7 +69,7 @@ def bpda(forward: Attackable, backward: Callable[[Tensor], Any] | None = None) -
     Returns:
         A module. Its output is exactly that of `forward`.
 
-    Reference: Athalye, Carlini and Wagner (2018), section 4.1.
+    Reference: Athalye, Carlini and Wagner (2018), who call it BPDA.
 
     >>> rounding = bpda(torch.round)
     >>> x = torch.tensor([[0.2, 0.7]], requires_grad=True)

@@ -61,7 +61,7 @@ def auto_pgd(
     Returns:
         The worst image of all steps and starts for each example, as in `pgd`: shape (B, *event).
 
-    Reference: Croce and Hein (2020), algorithm 1 and section 3.
+    Reference: Croce and Hein (2020), who call it APGD.
 
     >>> model = torch.nn.Linear(2, 2).eval()
     >>> x_adv = auto_pgd(model, torch.full((1, 2), 0.5), torch.tensor([0]), eps=0.25)

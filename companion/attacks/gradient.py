@@ -110,7 +110,7 @@ def pgd(
     Returns:
         Attacked images, shape (B, *event), without gradient.
 
-    Reference: Madry et al. (2018), section 2.1; the momentum Dong et al. (2018), algorithm 1.
+    Reference: Madry et al. (2018), section 2.1; the momentum Dong et al. (2018).
 
     >>> model = torch.nn.Linear(2, 2).eval()
     >>> x_adv = pgd(model, torch.full((1, 2), 0.5), torch.tensor([0]), eps=0.25, restarts=3)

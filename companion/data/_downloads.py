@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from companion._require.arguments import require_choice
-
 APPLICATION = "autoencoders-and-adversaries"
 VARIABLE = "COMPANION_DATA"
 
@@ -66,7 +64,6 @@ def read(
     name: str, split: str, *, root: str | os.PathLike[str] | None, download: bool
 ) -> RawDigits:
     """Return one split of a data set, after downloading it if it is missing and allowed."""
-    require_choice(tuple(_PREFIX), split=split)
     base = cache_folder(root)
     raw = base / name / "raw"
     _require_no_folder(name, raw)

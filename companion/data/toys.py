@@ -12,11 +12,17 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from companion._require.arguments import require_count, require_given_generator, require_positive
+from companion._require.signature import Count, Positive, checked
 
 
+@checked
 def ring(
-    n: int, *, generator: Generator, modes: int = 8, radius: float = 1.0, std: float = 0.05
+    n: Count,
+    *,
+    generator: Generator,
+    modes: Count = 8,
+    radius: Positive = 1.0,
+    std: Positive = 0.05,
 ) -> Float[Tensor, "N 2"]:
     r"""Draw from a mixture of equal Gaussians, evenly spaced on a circle.
 
@@ -35,24 +41,23 @@ def ring(
     Returns:
         Points, shape (n, 2).
 
-    Raises:
-        TypeError: `generator` is no torch.Generator, or a number has the wrong type.
-        ValueError: a number is not positive.
-
     Reference: Srivastava et al. (2017).
 
     >>> ring(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    require_given_generator(generator)
-    require_count(n=n, modes=modes)
-    require_positive(radius=radius, std=std)
     angle = _modes(n, modes, generator) * (2 * math.pi / modes)
     return radius * _on_circle(angle) + std * _noise(n, generator)
 
 
+@checked
 def grid(
-    n: int, *, generator: Generator, side: int = 5, spacing: float = 0.5, std: float = 0.05
+    n: Count,
+    *,
+    generator: Generator,
+    side: Count = 5,
+    spacing: Positive = 0.5,
+    std: Positive = 0.05,
 ) -> Float[Tensor, "N 2"]:
     r"""Draw from a mixture of equal Gaussians on a square grid around the origin.
 
@@ -71,23 +76,17 @@ def grid(
     Returns:
         Points, shape (n, 2).
 
-    Raises:
-        TypeError: `generator` is no torch.Generator, or a number has the wrong type.
-        ValueError: a number is not positive.
-
     Reference: Srivastava et al. (2017).
 
     >>> grid(100, generator=torch.Generator().manual_seed(0)).abs().max() < 1.5
     tensor(True)
     """
-    require_given_generator(generator)
-    require_count(n=n, side=side)
-    require_positive(spacing=spacing, std=std)
     cell = torch.stack([_modes(n, side, generator), _modes(n, side, generator)], dim=-1)
     return spacing * (cell - (side - 1) / 2) + std * _noise(n, generator)
 
 
-def two_moons(n: int, *, generator: Generator, std: float = 0.05) -> Float[Tensor, "N 2"]:
+@checked
+def two_moons(n: Count, *, generator: Generator, std: Positive = 0.05) -> Float[Tensor, "N 2"]:
     r"""Draw from two half circles that reach into each other.
 
     .. math:: x = (\cos\theta, \sin\theta) + \text{noise} \quad\text{or}\quad
@@ -105,16 +104,9 @@ def two_moons(n: int, *, generator: Generator, std: float = 0.05) -> Float[Tenso
     Returns:
         Points, shape (n, 2).
 
-    Raises:
-        TypeError: `generator` is no torch.Generator, or a number has the wrong type.
-        ValueError: a number is not positive.
-
     >>> two_moons(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    require_given_generator(generator)
-    require_count(n=n)
-    require_positive(std=std)
     angle = math.pi * _uniform(n, generator)
     upper = _on_circle(angle)
     lower = upper.new_tensor([1.0, 0.5]) - upper
@@ -122,14 +114,15 @@ def two_moons(n: int, *, generator: Generator, std: float = 0.05) -> Float[Tenso
     return torch.where(first, upper, lower) + std * _noise(n, generator)
 
 
+@checked
 def pinwheel(
-    n: int,
+    n: Count,
     *,
     generator: Generator,
-    arms: int = 5,
-    radial_std: float = 0.3,
-    tangential_std: float = 0.1,
-    rate: float = 0.25,
+    arms: Count = 5,
+    radial_std: Positive = 0.3,
+    tangential_std: Positive = 0.1,
+    rate: Positive = 0.25,
 ) -> Float[Tensor, "N 2"]:
     r"""Draw from a pinwheel: long Gaussians around the origin, bent by a rotation.
 
@@ -149,18 +142,11 @@ def pinwheel(
     Returns:
         Points, shape (n, 2).
 
-    Raises:
-        TypeError: `generator` is no torch.Generator, or a number has the wrong type.
-        ValueError: a number is not positive.
-
     Reference: Johnson et al. (2016).
 
     >>> pinwheel(100, generator=torch.Generator().manual_seed(0)).shape
     torch.Size([100, 2])
     """
-    require_given_generator(generator)
-    require_count(n=n, arms=arms)
-    require_positive(radial_std=radial_std, tangential_std=tangential_std, rate=rate)
     noise = _noise(n, generator)
     along, across = 1 + radial_std * noise[:, 0], tangential_std * noise[:, 1]
     angle = _modes(n, arms, generator) * (2 * math.pi / arms) + rate * along.exp()

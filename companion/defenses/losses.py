@@ -70,7 +70,7 @@ class FGSMTraining(nn.Module):
         step_size: alpha; 1.25 eps in the paper.
         random_start: else \delta_0 = 0, which is the training of Goodfellow et al. (2015).
 
-    Reference: Wong, Rice and Kolter (2020), algorithm 3.
+    Reference: Wong, Rice and Kolter (2020).
 
     >>> from companion.classifiers import MLPClassifier
     >>> model = FGSMTraining(MLPClassifier((1, 2, 2), 3), eps=0.1, step_size=0.125)
@@ -118,7 +118,7 @@ class TRADES(nn.Module):
         beta: weight of the second term.
         warm_up: number of training steps until the radius is eps.
 
-    Reference: Zhang et al. (2019), equation (5).
+    Reference: Zhang et al. (2019).
 
     >>> from companion.classifiers import MLPClassifier
     >>> model = TRADES(MLPClassifier((1, 2, 2), 3), eps=0.1, steps=2, beta=4.0)

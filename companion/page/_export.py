@@ -5,8 +5,9 @@ travel as a script that fills one entry of a global object, where the figure fin
 
     CompanionExports["vae_2d"] = {manifest: {...}, base64: "..."}
 
-`base64` holds float16 numbers, little-endian, each array row by row, one array after the other as
-`manifest.arrays` lists them. `widgets/network.js` reads them and runs the network.
+`base64` holds the arrays one after the other as `manifest.arrays` lists them, each row by row:
+float16 numbers, little-endian, unless an entry has a `dtype` of its own. `widgets/network.js` reads
+them and runs the network.
 
 Axes: B batch.
 """
@@ -26,7 +27,13 @@ _KINDS: dict[type[nn.Module], str] = {nn.Linear: "linear", nn.ReLU: "relu", nn.T
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Identity)  # the numbers stay what they are
 
 
-def export_mlp(network: nn.Module, *, name: str, arrays: Mapping[str, Tensor] | None = None) -> str:
+def export_mlp(
+    network: nn.Module,
+    *,
+    name: str,
+    arrays: Mapping[str, Tensor] | None = None,
+    weights_in_bytes: bool = False,
+) -> str:
     """Return a multilayer perceptron, and other tensors of a figure, as a script.
 
     The network is linear layers with one kind of activation between them. It is run on a few
@@ -35,7 +42,11 @@ def export_mlp(network: nn.Module, *, name: str, arrays: Mapping[str, Tensor] | 
     Args:
         network: maps (B, input_dim) to (B, *output_shape), with ReLU or tanh.
         name: where a figure finds the export, for example the name of the pretrained model.
-        arrays: further tensors by name, for example codes and their classes.
+        arrays: further tensors by name, for example codes and their classes. Those of dtype uint8
+            take a byte for each number.
+        weights_in_bytes: round each weight matrix to whole numbers from -127 to 127 times the scale
+            of its row, and so to half the size. The entry says "int8", and its bytes are the
+            scales, one float16 for each row, and then the whole numbers.
 
     Returns:
         JavaScript. Its manifest holds `name`, `input_dim`, `output_shape`, `activation` (None
@@ -57,8 +68,9 @@ def export_mlp(network: nn.Module, *, name: str, arrays: Mapping[str, Tensor] | 
         for key, value in linear.state_dict().items()
     }
     tensors = {**(arrays or {}), **weights}
-    halves = {key: _half(key, tensor) for key, tensor in tensors.items()}
-    content = b"".join(half.numpy().astype("<f2").tobytes() for half in halves.values())
+    small = {key for key in weights if weights_in_bytes and key.endswith(".weight")}
+    packed = {key: _packed(key, tensor, key in small) for key, tensor in tensors.items()}
+    content = b"".join(part for _, part in packed.values())
     manifest = {
         "name": name,
         "input_dim": linears[0].in_features,
@@ -67,7 +79,7 @@ def export_mlp(network: nn.Module, *, name: str, arrays: Mapping[str, Tensor] | 
         "n_layers": len(linears),
         "dtype": "float16",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "arrays": [{"name": key, "shape": list(half.shape)} for key, half in halves.items()],
+        "arrays": [{"name": key, **form} for key, (form, _) in packed.items()],
     }
     return (
         f"(window.CompanionExports ??= {{}})[{json.dumps(manifest['name'])}] = {{\n"
@@ -92,6 +104,35 @@ def _layers(network: nn.Module) -> tuple[list[nn.Linear], str | None]:
             f"Pass only that part of the model: model.decoder, or network.layers."
         )
     return [layer for layer in layers if isinstance(layer, nn.Linear)], activation
+
+
+def _packed(name: str, tensor: Any, in_bytes: bool) -> tuple[dict[str, Any], bytes]:
+    """Return shape and dtype of an array (no dtype: float16), and its bytes."""
+    half = _half(name, tensor)
+    form: dict[str, Any] = {"shape": list(half.shape)}
+    if in_bytes:
+        scale, whole = rows_in_bytes(tensor)
+        return {**form, "dtype": "int8"}, _bytes_of(scale) + whole.numpy().tobytes()
+    if tensor.dtype == torch.uint8:
+        return {**form, "dtype": "uint8"}, tensor.cpu().contiguous().numpy().tobytes()
+    return form, _bytes_of(half)
+
+
+def rows_in_bytes(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scales (rows, 1) in float16 and whole numbers (rows, columns) in int8.
+
+    >>> scale, whole = rows_in_bytes(torch.tensor([[0.5, -63.5, 63.5]]))
+    >>> scale * whole
+    tensor([[  0.5000, -63.5000,  63.5000]], dtype=torch.float16)
+    """
+    exact = matrix.detach().cpu().double()
+    # No float16 is smaller: a row of zeros stays one.
+    scale = (exact.abs().amax(1, keepdim=True) / 127).clamp_min(2.0**-24).half()
+    return scale, (exact / scale.double()).round().clamp(-127, 127).to(torch.int8)
+
+
+def _bytes_of(half: Tensor) -> bytes:
+    return half.numpy().astype("<f2").tobytes()
 
 
 def _half(name: str, tensor: Any) -> Tensor:

@@ -30,4 +30,23 @@ def mixture(n_codes: int = 300) -> str:
     return f"(window.CompanionExports ??= {{}}).codes_2d = {content};\n"
 
 
-NUMBERS: dict[str, Callable[[], str]] = {"latent": latent, "mixture": mixture}
+def attack(n_digits: int = 20) -> str:
+    """Return the two perceptrons that are attacked, and held-out digits."""
+    images, labels = mnist5k("test")  # the classes take turns
+    pixels = (255 * images[:n_digits, 0]).round().to(torch.uint8)
+    while not (pixels[:, [0, -1]].any() or pixels[:, :, [0, -1]].any()):
+        pixels = pixels[:, 1:-1, 1:-1]  # a black border needs no bytes
+    digits = {"digits": pixels, "labels": labels[:n_digits].to(torch.uint8)}
+    # Their normalization does nothing: the layers behind it read the same pixels.
+    return "".join(
+        export_mlp(
+            pretrained.load(name).layers,
+            name=name,
+            arrays=digits if name == "natural_mlp" else None,
+            weights_in_bytes=True,
+        )
+        for name in ("natural_mlp", "robust_mlp")
+    )
+
+
+NUMBERS: dict[str, Callable[[], str]] = {"attack": attack, "latent": latent, "mixture": mixture}

@@ -4,6 +4,7 @@ A figure is plain JavaScript in the folder `widgets`. Its scripts, styles and nu
 output of the cell, so it needs neither a kernel nor a network, and stays in a saved notebook.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ FOLDER = Path(__file__).parent / "widgets"
 DARK = 'html[data-theme="dark"], body[data-jp-theme-light="false"], html[theme="dark"]'
 # The names that figures of the page have for what is drawn elsewhere too.
 ROLES = {"q": "elbo", "posterior": "exact"}
+
+# Comments that have whole lines for themselves.
+_COMMENTS = re.compile(r"^ *(?://[^\n]*|/\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 
 
 class Widget:
@@ -82,18 +86,23 @@ def palette() -> str:
 def styles(name: str) -> str:
     """Return the style sheet of a figure."""
     own = FOLDER / f"{name}.css"
-    return palette() + _read("widgets.css") + (_read(own.name) if own.is_file() else "")
+    return palette() + _slim("widgets.css") + (_slim(own.name) if own.is_file() else "")
 
 
 def scripts(name: str) -> Iterator[str]:
     """Yield the scripts of a figure in the order to run them, its numbers among them."""
-    yield _read("widget.js")
+    yield _slim("widget.js")
     if name in NUMBERS:
-        yield _read("network.js")
+        yield _slim("network.js")
         yield NUMBERS[name]()
     for part in sorted(FOLDER.glob(f"{name}-*.js")):
-        yield _read(part.name)
-    yield _read(f"{name}.js")
+        yield _slim(part.name)
+    yield _slim(f"{name}.js")
+
+
+def _slim(file: str) -> str:
+    """Read a script or a sheet without comments, indentation and empty lines."""
+    return re.sub(r"^\s+", "", _COMMENTS.sub("", _read(file)), flags=re.MULTILINE)
 
 
 def _read(file: str) -> str:

@@ -131,6 +131,13 @@ def by_cross_entropy(logits, y):
     return worst_by_the_companion(logits, y)[0], losses.argmax(0)
 
 
+def by_probabilities(logits, y):
+    own = F.one_hot(y, logits.shape[-1])
+    wrong = (logits.softmax(-1) - 2 * own).amax(-1)
+    margins = wrong - (logits.softmax(-1) * own).sum(-1)
+    return worst_by_the_companion(logits, y)[0], margins.argmax(0)
+
+
 # --- 5.6 -----------------------------------------------------------------------------------
 
 
@@ -203,6 +210,7 @@ WRONG = {
     "attacks.worst_case": [
         (smallest_accuracy, "the smallest of the restarts' accuracies"),
         (by_cross_entropy, "largest cross-entropy"),
+        (by_probabilities, "margin of probabilities"),
     ],
     "attacks.repair": [(attack_left, "around which image")],
 }

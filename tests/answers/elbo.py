@@ -205,7 +205,7 @@ def shifted_by_row(row):
     return lambda log_w: shifted(log_w, log_w[row if len(log_w) > 1 else 0])
 
 
-FIXED_ROW = "not by the mean, the first or the last"
+FIXED_ROW = "not by the mean, the median, the first or the last"
 HIDDEN = "A small number added, or a clamp, hides the infinity but not the error."
 
 # What the text begins with.
@@ -239,7 +239,13 @@ RIGHT = {
         loss_fixed,
         lambda ll, m, v: kl_divergence(Normal(m, v.exp().sqrt()), Normal(0.0, 1.0)).sum(-1) - ll,
     ],
-    "elbo.iw_bound": [bound_by_torch, bound_by_shifting, bound_by_softplus],
+    "elbo.iw_bound": [
+        bound_by_torch,
+        bound_by_shifting,
+        bound_by_softplus,
+        lambda log_w: log_w[0] - log_w.log_softmax(0)[0] - math.log(len(log_w)),
+        lambda log_w: log_w.mean(0) + bound_by_torch(log_w - log_w.mean(0)),
+    ],
 }
 
 # Written as a learner would, not taken from the check: each with a part of its hint.
@@ -257,6 +263,9 @@ WRONG = {
         (lambda a, b, c, d: kl_closed(c, d, a, b), "KL(p || q)"),
         (lambda a, b, c, d: kl_closed(a, 2 * b, c, 2 * d), "It is the variance already"),
         (lambda a, b, c, d: kl_closed(a, b.log(), c, d.log()), "as if it were the variance"),
+        (lambda a, b, c, d: kl_closed(a, b, c, 0 * d), "left p's variance out"),
+        (lambda a, b, c, d: kl_closed(a, b, c, d) - d.sum(1) / 2, "left p's variance out"),
+        (lambda a, b, c, d: kl_closed(a, b, 0 * c, d), "left out p's mean"),
         (kl_with_std, "the standard deviation where the formula wants the variance"),
         (
             lambda a, b, c, d: 0.5 * ((b.exp() + (a - c) ** 2) / d.exp() - 1).sum(-1),
@@ -319,6 +328,10 @@ WRONG = {
         ),
         (lambda ll, m, v: loss_fixed(ll.detach(), m, v), "with respect to `log_likelihood`"),
         (lambda ll, m, v: loss_fixed(ll, m, v.abs()), "differs"),
+        (lambda ll, m, v: loss_fixed(ll, m, v) + v.sum(1) / 2, "left out the logarithm"),
+        (lambda ll, m, v: loss_fixed(0 * ll, m, v), "log-likelihood is missing"),
+        (lambda ll, m, v: loss_fixed(ll, m, 4 * v), "1 fault left", "what a root does"),
+        (lambda ll, m, v: loss_fixed(ll, m, v) - 1.5 * v.sum(1), "what a root does"),
     ],
     "elbo.iw_bound": [
         (bound_in_decimals, "no gradient"),  # its values are right
@@ -327,7 +340,12 @@ WRONG = {
         (lambda log_w: shifted(log_w, log_w.mean(0)), FIXED_ROW),
         (lambda log_w: shifted(log_w, log_w.max()), "all by the same"),
         (lambda log_w: shifted(log_w, log_w.clamp(max=0)[0]), "near +2000"),
-        (lambda log_w: shifted(log_w, log_w.median(0).values), FIXED_ROW),
+        *(
+            (lambda log_w, at=at: shifted(log_w, log_w.quantile(at, 0)), FIXED_ROW)
+            for at in (0.4, 0.5, 0.6, 0.8)
+        ),
+        (lambda log_w: log_w.logsumexp(0) + math.log(log_w.shape[1]), "number of examples, B"),
+        (lambda log_w: log_w.logsumexp(1) + math.log(log_w.shape[1]), "reduced over the batch"),
         (lambda log_w: log_w.max(dim=0), "gives values and positions; take `.values`."),
         (lambda log_w: bound_by_torch(log_w).detach() + 0 * log_w.sum(0), "the gradient differs"),
         *((shifted_by_row(row), FIXED_ROW) for row in range(-6, 6)),

@@ -432,6 +432,24 @@ def sum_of_uniforms(generator, *shape):
     return 2 * (torch.rand(3, *shape, generator=generator) - 0.5).sum(0)
 
 
+def antithetic(generator, n, dim):
+    half = torch.randn(n // 2 + 1, dim, generator=generator)
+    return torch.cat([half, -half])[:n]
+
+
+def stratified(generator, n, dim):
+    order = torch.rand(n, dim, generator=generator).argsort(0)
+    return Normal(0.0, 1.0).icdf((order + torch.rand(n, dim, generator=generator)) / n)
+
+
+def stratified_components(n, logits, mean, log_var, generator):
+    u = (torch.arange(n) + torch.rand(n, generator=generator)) / n
+    k = torch.searchsorted(logits.softmax(0).cumsum(0), u).clamp(max=len(logits) - 1)
+    k = k[torch.randperm(n, generator=generator)]
+    noise = torch.randn(n, mean.shape[1], generator=generator)
+    return mean[k] + (log_var[k] / 2).exp() * noise
+
+
 def component_drawn_twice(n, logits, mean, log_var, generator):
     k, other = torch.multinomial(
         logits.softmax(0), 2 * n, replacement=True, generator=generator
@@ -607,7 +625,12 @@ WRONG = {
     "mixtures.responsibilities": [
         (r_with(lambda w, t: (w + t.sum(-1)).softmax(0)), "sum to one over the batch"),
         (lambda z, w, m, v: r_closed(z, w, m, 2 * v), "You used `exp(log_var)`"),
-        (r_with_std_for_var, "You used the standard deviation where the density wants"),
+        (r_with_std_for_var, "where the formula wants the variance"),
+        (r_with(lambda w, t: (w.exp() + t.sum(-1)).softmax(1)), "You added the weights"),
+        (r_with(lambda w, t: (2 * w + t.sum(-1)).softmax(1)), "The weights count twice"),
+        (r_with(lambda w, t: (w + t.logsumexp(-1)).softmax(1)), "Independent dimensions multiply"),
+        (r_with(lambda w, t: (-w - t.sum(-1)).softmax(1)), "The sign is wrong"),
+        (lambda *a: r_closed(*a).softmax(1), "a softmax too many"),
         (r_by_division(), "your row is [nan, nan, nan]"),
         (r_by_division(epsilon=1e-12), "your row is [0.0, 0.0, 0.0]"),
         (r_by_division(lambda joint: joint.clamp(min=1e-30)), "a clamp makes them all equal"),
@@ -627,6 +650,11 @@ WRONG = {
         (m_with(var=lambda z, r, m, w, o: r.T @ z**2 / r.sum(0)[:, None] - o**2), "*new* mean"),
         (m_with(var=lambda z, r, m, w, o: spread(z, r, m) / len(z)), "variances are divided by N"),
         (m_with(var=lambda z, r, m, w, o: spread(z, r, m)), "sums of squares"),
+        (m_with(mean=lambda z, r, m, w, o: r.T @ z / r.mean(0)[:, None]), "by a weight, a share"),
+        (m_with(mean=lambda z, r, m, w, o: m + o), "added the old means"),
+        (m_with(var=lambda z, r, m, w, o: r.T @ z**2 / r.sum(0)[:, None] - m), "*square* of the"),
+        (lambda z, r, w, m: m_closed(z, r * w / (r * w).sum(1, True), w, m), "yours count twice"),
+        (lambda *a: m_closed(*a)[::-1], "in the wrong order"),
         *((m_floored(lambda var, by=by: var.clamp(min=by)), "Is there a floor")
           for by in (0.001, 0.01)),
         *((m_floored(lambda var, by=by: var + by), "your `var` differs") for by in (0.001, 0.1)),
@@ -646,8 +674,11 @@ WRONG = {
            "Is it cut off?") for at in (2.0, 2.5)),
         (draw_by_counts, "sorted by component"),
         (all_components, "Keep only the drawn component"),
-        (fixed_counts, "forty calls for a single one"),
+        (fixed_counts, "hardly varies from call to call. Draw the components"),
         (rounded_counts, "a rounded number"),
+        (draw_with(noise=antithetic), "paired, with either sign"),
+        (draw_with(noise=stratified), "spread evenly"),
+        (stratified_components, "hardly varies from call to call. Draw the components"),
         (unseeded, "has to get the generator"),
         (half_seeded, "has to get the generator"),
         (own_seed, "the same whatever the generator"),
@@ -659,7 +690,7 @@ WRONG = {
     ],
     "mixtures.mutual_information": [
         (lambda m, v, z: information_closed(m, 2 * v, z), "`exp(log_var)` as the standard"),
-        (lambda m, v, z: information_closed(m, v / 2, z), "where the density wants the variance"),
+        (lambda m, v, z: information_closed(m, v / 2, z), "where the formula wants the var"),
         (lambda m, v, z: information_closed(m, v, m), "Use the rows of `z`"),
         (information_by_densities(), "is not finite"),
         (information_by_densities(1e-30), HIDDEN),
@@ -671,15 +702,18 @@ WRONG = {
         (repaired(False, "start"), "2 faults left", "what the variance divides", "each of its co"),
         (repaired(True, "swapped", "logits"), "2 faults left", "how often", "sum to one"),
         (repaired(weights="softmax"), "1 fault left", "A softmax it is"),
-        (repaired(weights="none"), "The weights are gone"),
+        (repaired(weights="none"), "You left out the weights"),
+        (half(lambda v, s: LOG_2PI + s / v.exp()), "left out the logarithm"),
+        (lambda *a: -density_closed(*a), "This is -log p(z)"),
+        (lambda *a: density_closed(*a).exp(), "This is the density"),
         (r_nan, "holds NaN at entry"),
         (lambda *a: density_closed(*a).exp().log(), "far from every component"),
         (lambda *a: density_closed(*a).detach(), "no gradient"),
     ],
     "mixtures.kl": [
         (kl_with(lambda q, p: (q.sum(-1) - p).mean(0), torch.exp), "You used `exp(log_var)`"),
-        (kl_std_for_var, "You used the standard deviation where log q wants"),
-        (kl_of_noise, "the density of the noise"),
+        (kl_std_for_var, "where the formula wants the var"),
+        (kl_of_noise, "left out the logarithm"),
         (lambda m, v, e, p: kl_closed(m, v, 0 * e, p), "both densities at q's mean"),
         (lambda m, v, e, p: kl_closed(m, v, torch.randn_like(e), p), "differs from call to call"),
         *((lambda *a, cut=cut: cut(kl_closed(*a)), "cut it off at zero")
@@ -700,6 +734,9 @@ WRONG = {
         (tilted_with(lambda low: low.mT), "the transposed factor"),
         (tilted_with(density=lambda z, m, low: Normal(m, low.diagonal(dim1=1, dim2=2)).log_prob(z)
                      .sum(1)), "independent coordinates"),
+        (lambda m, low, e: (tilted_closed(m, low.mT, e)[0], Normal(0, 1).log_prob(e).sum(1)),
+         "Both parts. Your z is stretched by the transposed factor", "determinant is missing"),
+        (tilted_with(density=lambda z, m, low: Normal(0, 1).log_prob(z).sum(1)), "of the prior"),
         (lambda m, low, e: tilted_closed(m, low.detach(), e), "with respect to `factor`"),
         (lambda m, low, e: tilted_closed(m, low, e)[0], "Return 2 results"),
         (lambda m, low, e: (tilted_closed(m, low, e)[0], tilted_closed(m, low, e)[1] + 0.1),

@@ -247,6 +247,13 @@ def turned(a, b, n):  # as for quaternions
     return arc(a, sign[:, None] * b, n, F.cosine_similarity(a, b).abs().acos())
 
 
+def for_equal_codes(a, b, n):  # or for codes in the same direction, bit by bit
+    cosine = F.cosine_similarity(a.double(), b.double()).float().clamp(-1, 1)
+    same = torch.isclose(F.normalize(a), F.normalize(b), rtol=0, atol=1e-6).all(1)
+    found = arc(a, b, n, torch.where(same, 1.0, cosine.acos()))
+    return torch.where(same[:, None], straight(a, b, n), found)
+
+
 def of_single_vectors(a, b, n):
     angles = [F.cosine_similarity(u, v).acos() for u, v in zip(a, b, strict=True)]
     return arc(a, b, n, torch.stack(angles))
@@ -403,7 +410,6 @@ RIGHT = {
         *(choosing(lambda c: c > 1 - 2e-6, cosine) for cosine in COSINES),
         *(choosing(lambda c, least=least: c > least) for least in (0.99, 0.999, 0.9995)),
         clamping(-1 + 1e-6, 1 - 1e-6),
-        clamping(-0.99999, 0.99999),
     ],
     "mnist.repair": [
         losses_fixed,
@@ -443,16 +449,20 @@ WRONG = {
         (lambda a, x, m, v: loss_closed(a, x, m, F.softplus(v)), "through a softplus"),
         (
             lambda a, x, m, v: loss_closed(a, x, m, v / 2) - v.sum(1).mean() / 4,
-            "in place of the var",
+            "where the formula wants the var",
         ),
         (lambda a, x, m, v: loss_closed(a, x, m, 2 * v), "as the standard deviation"),
-        (lambda a, x, m, v: loss_closed(a, x, m, v) + v.sum(1).mean() / 2, "logarithm is missing"),
+        (
+            lambda a, x, m, v: loss_closed(a, x, m, v) + v.sum(1).mean() / 2,
+            "left out the logarithm",
+        ),
         (loss_with(clamped_probability), "For logits of 100 and more", "exactly 0 or 1"),
         (loss_with(by_the_exponential), "not finite", "their `exp` is infinite"),
         (loss_with(lambda a, x: bce(a.clamp(-50, 50), x)), "a clamp cuts them off"),
         (loss_with(guard=lambda x: None), "for gray images yours raises no exception"),
         (asserting, "raises `AssertionError`"),
         (refusing(lambda x: x.mean() > 0.49 and (x != x.round()).sum() > 10), "one gray pixel"),
+        (refusing(lambda x: len(x.unique()) > 2), "how many different values"),
         (refusing(lambda x: ((x > 0.1) & (x < 0.9)).any()), "one pixel that is nearly black"),
         (refusing(lambda x: (x % 1 != 0).any() or (x > 1).any()), "a pixel of -1 (images scaled"),
         (refusing(lambda x: (x % 1 != 0).any() or (x < 0).any()), "never divided by 255"),
@@ -466,6 +476,7 @@ WRONG = {
         (lambda m, v, t: m.amax(0) - m.amin(0) > t, "not by their variance"),
         (lambda m, v, t: (m - m.mean(0)).abs().mean(0) > t, "not by their variance"),
         (lambda m, v, t: (m - m.mean(0)).norm(dim=0) ** 2 > t, "Their mean is the variance"),
+        (lambda m, v, t: ((m - m.mean()) ** 2).mean(0) > t, "one average for all units"),
         (lambda m, v, t: kl_each(m, v).mean(0) > t, "compared the KL divergence"),
         (lambda m, v, t: m.var(0) > 0.01, "whatever `threshold` is"),
         (lambda m, v, t: m.var(0) > 0.25, "should be active, and yours says the contrary"),
@@ -479,6 +490,8 @@ WRONG = {
             (lambda x, o, f, dim=dim: (((x - o) ** 2).mean(dim), 0.0), "One variance serves all")
             for dim in ((0, 2, 3), (0, 1, 2, 3))
         ),
+        (lambda x, o, f: variances_closed(x, o, 0.0), "What is the floor for?"),
+        (lambda x, o, f: variances_by_torch(x, o, 0.0), "What is the floor for?"),
         (lambda *a: variances_closed(*a)[::-1], "wrong order"),
         (lambda x, o, f: variances_closed(x, o, 0.03), "With B = 3 and floor = 0.004"),
         (lambda *a: variances_closed(*a)[0], "Return 2 results"),
@@ -510,10 +523,11 @@ WRONG = {
         *((with_one_if(decide), "choose with `torch.where`") for decide in (torch.any, torch.all)),
         (choosing(lambda c: c > math.cos(0.4)), "For codes at an angle of 0.3, your path differs"),
         *(
-            (choosing(lambda c, most=most: c.abs() > most), "For nearly opposite codes, your path")
+            (choosing(lambda c, most=most: c.abs() > most), "the straight line from you")
             for most in (0.99, 0.999, 0.9995)
         ),
-        *((clamping(-most, most), "differs") for most in (0.999, 0.9995, 0.9999)),
+        *((clamping(-most, most), "The cosine is cut off") for most in (0.999, 0.9995, 0.99999)),
+        (for_equal_codes, "for nearly equal codes the path holds NaN"),
     ],
     "mnist.repair": [
         (
@@ -532,6 +546,8 @@ WRONG = {
             "decodes the mean",
             "the same `noise`",
         ),
+        (lambda e, d, x, noise: losses_fixed(e, d, x, 0 * noise), "No noise reaches the code"),
+        (lambda e, d, x, noise: losses_fixed(e, lambda z: d(z).sigmoid(), x, noise), "twice"),
         (lambda *a: losses_fixed(*a)[0], "the training loss, the second number"),
         (lambda *a: (losses_fixed(*a)[0], ...), "still the placeholder"),
         (lambda *a: (losses_fixed(*a)[0].detach(), losses_fixed(*a)[1]), "no gradient"),
@@ -548,13 +564,23 @@ WRONG = {
         (switching(2e-3, closed=log1p_of_exp), "near 0 the gradient is inexact", "larger logit"),
         (switching(1e-6), "near 0 the gradient is inexact", "larger logit"),
         (switching(2e-5), "near 0 the gradient is inexact", "larger logit"),
-        *(  # a series of one term, too wide: near 0 too
-            (
-                switching(reach, series=lambda x: torch.log1p(x / 2)),
-                "near 0 the",
-                "Use it closer to 0",
-            )
+        *(  # a series inside the logarithm
+            (switching(reach, series=lambda x: torch.log1p(x / 2)), "near 0 the", "inside a log")
             for reach in (0.006, 0.02, 0.3)
+        ),
+        *(
+            (
+                switching(reach, series=lambda x, by=by: x / 2 + x**2 / by),
+                "a coefficient of your series",
+            )
+            for reach, by in ((0.01, 8), (0.02, -24), (0.05, 12), (0.1, 48), (0.3, 8), (0.1, -24))
+        ),
+        *(
+            (
+                switching(0.7, series=lambda x, by=by: x / 2 + x**2 / 24 + x**4 / by),
+                "a coefficient of your series",
+            )
+            for by in (2880, -1440, -720)
         ),
         (switching(0.35, 1), "between 0.01 and 1.5 the value is inexact", "Use it closer to 0"),
         (switching(1.4, 2), "A series with few terms is exact only"),

@@ -365,6 +365,16 @@ def trick_changed(z=lambda z, mean, log_var: z, log_q=lambda log_q, *_: log_q):
     return sample
 
 
+def paired(like, sign, dim):
+    """Noise that comes twice, perhaps with the other sign: in halves, or one after the other."""
+    half = torch.randn(len(like) // 2, 2)
+    return (
+        torch.stack([half, sign * half], dim % 2).flatten(0, 1)
+        if dim < 2
+        else torch.cat([half, sign * half])
+    )
+
+
 def density_of(z, mean, log_var, *, detach=False):
     z = z.detach() if detach else z
     return Normal(mean, (log_var / 2).exp()).log_prob(z)
@@ -420,6 +430,12 @@ def coin_without_detach(logits, noise, temperature):
 
 def shares(joint):
     return joint / joint.sum(1, keepdim=True)
+
+
+def nearest_far_out(z, weights, means, stds):
+    found = shares(joint_density(z, weights, means, stds))
+    nearest = torch.eye(len(means))[(z[:, None] - means).abs().argmin(1)]
+    return torch.where(found.isnan(), nearest, found)
 
 
 SIX = dict(zip("abcdef", numbers_by_autograd(), strict=True))
@@ -485,6 +501,9 @@ WRONG = {
         (pathwise_averaged, "the average over the samples. Return the estimate"),
         (pathwise_with(end=lambda each: each / len(each)), "something is averaged"),
         (pathwise_without_a_path, "torch finds no way from f(z) back to your parameters"),
+        (pathwise_with(torch.nn.functional.softplus), "through a softplus"),
+        (pathwise_with(lambda v: (-v / 2).exp()), "divided the noise"),
+        (lambda f, m, v, e: pathwise_by_copies(f, 0 * m, v, e), "the mean is not added"),
         (own_noise, "draw none of your own"),
         (lambda *a: pathwise_by_copies(*a)[0], "Return 2 results, in this order: the estimate"),
         (lambda *a: (pathwise_by_copies(*a)[0], None), "until `backward()`"),
@@ -507,6 +526,9 @@ WRONG = {
         (score_of_f(lambda f: f - leave_one_out(f)[:, 0]), "the plain estimate is asked for"),
         (score_of_f(lambda f: f.mean().expand_as(f)), "of its own sample"),
         (lambda f, m, v, e: score_by_autograd(lambda z: f(z) / len(z), m, v, e), "averaged over"),
+        (score_with(None, lambda e, s: (e**2 + 1) / 2), "a sign is wrong"),
+        (score_with(None, lambda e, s: (e.abs() - 1) / 2), "the distance enters squared"),
+        (score_of_f(lambda f: (f - f.mean()) / f.std()), "divided f by its spread"),
         (score_with(None, lambda e, s: e**2 - 1), "lacks a one half"),
         (lambda f, m, v, e: score_by_formula(f, m, v, torch.randn_like(e)), "none of your own"),
         (lambda f, m, v, e: score_by_formula(f, m, v, -e), "The first sample z should be"),
@@ -515,6 +537,9 @@ WRONG = {
     "reparameterization.baseline": [
         (baseline_of_all, "Each sample is in its own baseline"),
         (lambda f, s: leave_one_out(f).expand_as(s), "the mean of f over the others"),
+        (lambda f, s: 1 / baseline_by_sums(f, s), "upside down"),
+        (lambda f, s: f[:, None].expand_as(s), "the sample's own f"),
+        (lambda f, s: baseline_by_sums(f, s) / (len(f) - 1), "an average"),
         (lambda f, s: baseline_by_sums(f, s)[:, :1], "shape (10, 1)"),
         (lambda f, s: baseline_by_sums(f, s) + 1, "Every entry is off by the same amount"),
         (lambda f, s: baseline_by_sums(f, s) if len(f) < 20 else 0 * s + f.mean(), "f(z) = exp(z)"),
@@ -532,8 +557,15 @@ WRONG = {
         (trick_with(density=1), "- log q(z): which of its terms"),
         (trick_with(lambda s: torch.rand_like(s) - 0.5), "has the variance 0.08"),
         (trick_with(lambda s: (torch.rand_like(s) - 0.5) * math.sqrt(12)), "it is not Gaussian"),
+        (trick_with(lambda s: torch.randn_like(s).fmod(2.0)), "The noise"),
         (trick_with(lambda s: torch.randn_like(s).sign()), "it is not Gaussian"),
         (trick_with(lambda s: Laplace(0 * s, 0 * s + math.sqrt(0.5)).sample()), "not Gaussian"),
+        *((trick_with(lambda s, at=at: torch.randn_like(s).clamp(-at, at)), "is cut off")
+          for at in (1.0, 1.5, 2.0, 2.5, 2.8)),
+        (trick_with(lambda s: torch.randn_like(s).clamp(max=2)), "is cut off"),
+        *((trick_with(lambda s, sign=sign, dim=dim: paired(s, sign, dim)), "come twice")
+          for sign in (1, -1) for dim in (0, 1, 2)),
+        (trick_with(lambda s: torch.randn(len(s), 1) * torch.tensor([1.0, -1.0])), "come twice"),
         *((trick_with(lambda s, n=n: torch.randn(n)), "used more than once")
           for n in ((2,), (1500, 1), (1, 2), (), (1,))),
         (trick_with(torch.zeros_like), "the noise is gone"),
@@ -550,11 +582,13 @@ WRONG = {
         (trick_changed(log_q=lambda q, z, *a: density_of(z, *a, detach=True).sum(-1)), "total one"),
         (trick_changed(log_q=lambda q, *a: q.detach()), "no gradient passes through log q(z)"),
         (trick_changed(log_q=lambda q, *a: density_of(*a)), "sum over the last axis only"),
-        (trick_changed(log_q=lambda q, *a: q - a[2].sum(1) / 2), "Yours is twice as large"),
-        (trick_with(density=4), "squared once too often"),
+        (trick_changed(log_q=lambda q, *a: q - a[2].sum(1) / 2), "Whose logarithm is `log_var`"),
+        (trick_changed(log_q=lambda q, *a: q / 2), "You averaged log q(z)"),
+        (lambda m, v: (trick_fixed(m, v)[0], trick_of_the_text(m, v)[1]), "log q(z)"),
+        (trick_with(density=4), "the variance already"),
         (trick_changed(log_q=lambda q, *a: -q), "sign of log q(z)"),
         (trick_changed(log_q=lambda q, *a: q.exp()), "not its logarithm"),
-        (trick_changed(log_q=lambda q, *a: q + math.log(2 * math.pi)), "lost its constant"),
+        (trick_changed(log_q=lambda q, *a: q + math.log(2 * math.pi)), "constant is missing"),
         (trick_changed(log_q=lambda q, *a: q[:, None]), "(1500, 1); it should be (1500,)"),
         (trick_changed(z=lambda z, *a: z[:, 0]), "z has shape (1500,)"),
         (trick_changed(z=lambda z, *a: z * math.nan), "NaN or infinity"),
@@ -568,6 +602,8 @@ WRONG = {
         (lambda a, u, t: (u < a.sigmoid()).float(), "a comparison is flat"),
         (lambda a, u, t: coin_added(a, u, t).detach(), "a comparison is flat"),
         (lambda a, u, t: u < a.sigmoid(), "dtype `torch.bool`"),
+        (coin_with(hard=lambda a, u, t: u < 0.5), "with one half"),
+        (lambda a, u, t: (u < a.sigmoid()) * ((a - u.logit()) / t).sigmoid(), "You multiplied z"),
         (coin_without_detach, "so they cancel"),
         (coin_with(soft=lambda a, u, t: a), "that of the probability"),
         (coin_with(scale=0.5), "0.5 times what it should be"),
@@ -578,9 +614,15 @@ WRONG = {
     "reparameterization.implicit": [
         (lambda *a: -move_by_softmax(*a), "The sign is wrong"),
         (joint_density, "did not divide by q(z)"),
-        (lambda *a: shares(joint_density(*a)), "at z = 40 the result is not finite"),
+        (lambda *a: shares(joint_density(*a)), "at z = 90 the result is not finite"),
         (lambda *a: move_by_softmax(*a) / 2, "Every entry is 0.5 times"),
-        (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-30), "At z = 40"),
+        (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-30), LOST),
+        (lambda z, w, m, s: w * move_by_softmax(z, w, m, s), "The weights count twice"),
+        (lambda z, w, m, s: (m - z[:, None]).abs().neg().softmax(1), "compared distances only"),
+        (nearest_far_out, "At z = -90 you gave all to the nearest mean"),
+        (lambda *a: shares(joint_density(*a)).nan_to_num(0.5), LOST),
+        (lambda z, w, m, s: move_by_softmax(z, w / w, m, s), "You left out the weights"),
+        (lambda z, w, m, s: (w + Normal(m, s).log_prob(z[:, None])).softmax(-1), "its logarithm"),
         (lambda *a: shares(joint_density(*a)).nan_to_num(), LOST),
         (lambda *a: joint_density(*a) / (joint_density(*a).sum(1, True) + 1e-12), LOST),
         (lambda *a: joint_density(*a) / joint_density(*a).sum(1, True).clamp_min(1e-12), LOST),

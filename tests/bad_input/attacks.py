@@ -18,6 +18,7 @@ from companion.attacks import (
     random_corners,
     random_noise,
     random_start,
+    red_flags,
 )
 from companion.classifiers import (
     Classifier,
@@ -44,6 +45,12 @@ def far(model, x, y):
 
 # fmt: off
 CASES = [
+    # Red flags
+    ("images from elsewhere beyond the limit",
+     lambda: red_flags(model(), X, Y, eps=0.1, elsewhere={"far": X + 0.25}),
+     ValueError, "far"),
+    ("class of which there is no logit, red flags",
+     lambda: red_flags(model(), X, Y + 5, eps=0.1), ValueError, "logits"),
     # The model
     ("class for a model, attacks", lambda: fgsm(nn.Linear, X, Y, eps=0.1),
      TypeError, "`model` must be a module or a function of x, but it is the class Linear. "
@@ -114,9 +121,10 @@ CASES = [
     ("start in units of 255", lambda: random_start(X, eps=8.0), ValueError, "eps=8 / 255"),
     # Labels, logits and losses
     ("float labels", lambda: fgsm(model(), X, Y.float(), eps=0.1),
-     TypeError, "`y` must be a tensor of classes, whole numbers, but it is of torch.float32"),
+     TypeError, "`y` must be a tensor of whole numbers, but it is of torch.float32. Convert it "
+     "first: y.long()"),
     ("list of labels", lambda: pgd(model(), X, [0, 1, 1], eps=0.1),
-     TypeError, "Pass torch.as_tensor(y).long(), or another `loss` if y are no classes"),
+     TypeError, "torch.as_tensor(y).long(). If they are no classes, pass another `loss`"),
     ("label of a class too many", lambda: fgsm(model(), X, Y + 1, eps=0.1),
      ValueError, "`y` runs from 1 to 2, but there are 2 logits: classes 0 to 1 are expected"),
     ("negative label", lambda: fgsm(model(), X, Y - 1, eps=0.1), ValueError, "from -1 to 0"),

@@ -18,7 +18,7 @@ _SIZE, _PIXELS, _HILLS = 64, 12, 160
 
 
 class Hidden(nn.Module):
-    """A network of two classes, whose loss has many hills; it counts the images that it sees."""
+    """A network of two classes, whose loss has many hills; it remembers the images that it saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,10 +36,12 @@ class Hidden(nn.Module):
         self.waves.bias.grad = torch.full_like(self.waves.bias, 0.5)  # somebody's, to be kept
         self.eval()
         self.seen = 0
+        self.asked: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 2)."""
         self.seen += len(x)
+        self.asked.append(x.detach())
         return self.out(self.dropout(torch.cos(self.waves(self.norm(x)))))
 
 
@@ -108,6 +110,25 @@ def _require_allowed(x_adv: Tensor, x: Tensor, eps: float) -> None:
         raise NotYet("Your pixels leave [0, 1].")
 
 
+def _distance(seen: Tensor, x: Tensor) -> float:
+    """Return the largest change of a pixel; 0 for a part of the batch, which could be any part."""
+    if len(seen) % len(x):
+        return 0.0
+    copies = len(seen) // len(x)  # of the whole batch, or of each image
+    sources = (x.repeat(copies, 1), x.repeat_interleave(copies, 0))
+    return min(float((seen - source).abs().max()) for source in sources)
+
+
+def _require_asked_inside(asked: list[Tensor], x: Tensor, eps: float) -> None:
+    """Refuse an attack that asks about images outside the ball or the box, on its way."""
+    for seen in asked:
+        if seen.min() < -1e-6 or seen.max() > 1 + 1e-6 or _distance(seen, x) > eps + 1e-5:
+            raise NotYet(
+                "What you return is allowed. But on its way your attack asks the network about "
+                "images outside the ball or the box. Project after each step, the start included."
+            )
+
+
 def broken(model: nn.Module, x_adv: Tensor, y: Tensor) -> float:
     """Return the share of images that the network gets wrong."""
     with torch.no_grad():
@@ -127,6 +148,7 @@ def _run(answer: Any, steps: int, restarts: int) -> tuple[float, int]:
         raise NotYet("Your result carries a graph. Return it detached.")
     x_adv = as_tensor(result)
     _require_allowed(x_adv, x, EPS)
+    _require_asked_inside(model.asked, x, EPS)
     return broken(model, x_adv.to(x.dtype), y), seen
 
 
@@ -160,7 +182,10 @@ def _why(found: float, single: float) -> str:
     """Say what an attack lacks that breaks too little, or no more than from a single start."""
     short = f"Everything is allowed and untouched, but only {found:.0%} of the images break. "
     if found < 0.1:
-        return short + "Does the loss rise from step to step, or fall?"
+        return short + (
+            "Does the loss rise from step to step, or fall? Or is each step as long as the ball is "
+            "wide?"
+        )
     if found <= single + 0.15:
         return short + (
             f"One start alone breaks {single:.0%}. Do the starts begin at different points, and do "

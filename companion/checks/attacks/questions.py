@@ -8,7 +8,7 @@ QUIZ = (
         "steps inside the same limit. What do you conclude?",
         (
             Option(
-                "The network is robust to the stronger of the two attacks.",
+                "The network is robust: it withstands the stronger of the two attacks.",
                 "PGD can do what FGSM does, and more. Inside the same ball it should find at least "
                 "as much.",
             ),
@@ -45,7 +45,7 @@ QUIZ = (
                 "that is the answer for the l1 ball, where it is best to move one pixel only.",
             ),
             Option(
-                "By $\\varepsilon$",
+                "By $\\varepsilon$, whatever the weights are",
                 "one pixel of weight 1 would do that. There are 784 of them.",
             ),
         ),
@@ -55,12 +55,12 @@ QUIZ = (
         "numbers with a limit of 0.1. What is the limit in pixels of $[0, 1]$?",
         (
             Option(
-                "0.32",
+                "0.32, for one unit is longer after the normalization",
                 "that is 0.1 divided by 0.3081. The program divided the image already; going back "
                 "multiplies.",
             ),
             Option(
-                "0.1",
+                "0.1, as the program says",
                 "only if the model normalized, and the attack worked on pixels.",
             ),
             Option(
@@ -76,7 +76,7 @@ QUIZ = (
         "accuracy under PGD. Why can that not be its robust accuracy?",
         (
             Option(
-                "Because no network is ever robust at such a size",
+                "Because no network that anybody has trained so far is robust at such a size",
                 "that is a guess about networks. The argument needs none.",
             ),
             Option(
@@ -101,13 +101,13 @@ QUIZ = (
                 "the predictions stay, and the gradients don't. The attack lives on gradients.",
             ),
             Option(
-                "Where the network is sure, the gradient of the softmax nearly vanishes",
-                "the probabilities hardly move there, and in float32 they may not move at all. The "
-                "sign of rounding errors is what is left.",
+                "Where the network is sure, float32 loses the gradient of the softmax",
+                "a small gradient still has a sign. But where a probability is rounded to 1, the "
+                "gradient is exactly zero, or made of rounding errors.",
                 right=True,
             ),
             Option(
-                "The attack gets stronger, because probabilities are bounded",
+                "The attack gets stronger, because probabilities are bounded and logits are not",
                 "bounded outputs are no help: their derivative is small where the network is sure.",
             ),
         ),
@@ -117,8 +117,8 @@ QUIZ = (
         "bound of the robust accuracy?",
         (
             Option(
-                "57 %, the smallest of them",
-                "it is a bound. But the other attacks break images that this one left.",
+                "57 %, since the strongest of the five attacks decides what stands",
+                "it is a bound. But the others may break images that this one left.",
             ),
             Option(
                 "62 %, their mean",
@@ -136,23 +136,22 @@ QUIZ = (
         ),
     ),
     Question(
-        "Images made on network A fool network B, although the attack never saw B. Whose fault is "
-        "that?",
+        "Images made on network A fool network B, which is as accurate as A, although the attack "
+        "never saw B. Whose fault is that?",
         (
             Option(
                 "The attack's: it left the ball",
                 "whether it did can be measured, and in this chapter it did not.",
             ),
             Option(
-                "Nobody's: trained on the same data, networks learn similar directions",
+                "Nobody's: for the same task, networks learn similar directions",
                 "what raises the loss of A often raises the loss of B, so hiding B's weights "
                 "protects little.",
                 right=True,
             ),
             Option(
-                "B's: it must be overfitted",
-                "B has the same accuracy on held-out digits as A. Transfer is common among "
-                "networks that generalize well.",
+                "B's: it must be overfitted to the examples on which it was trained",
+                "B is as accurate as A. Transfer is common among networks that generalize well.",
             ),
         ),
     ),

@@ -50,6 +50,10 @@ def _slips(logits: Tensor, y: Tensor) -> Slips:
             None,
             cross_entropy.argmax(0).double(),
         ),
+        "You took the margin of probabilities. It orders images otherwise than that of logits.": (
+            None,
+            _margin(logits.softmax(-1), y).argmax(0).double(),
+        ),
         "You kept the restart with the smallest logit of the true class. What matters is the "
         "distance to the best other one.": (None, of_class.argmin(0).double()),
         "You kept the mildest restart for each image.": (

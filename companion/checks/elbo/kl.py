@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
-from torch.nn import functional as F
 
+from companion.checks._gaussians import LOGARITHM, misread
 from companion.checks.authoring import Case, FunctionTask, NumberTask, Slips, uniform
 
 _BY_HAND = 0.5 * (4 + 1 - 1 - math.log(4))
@@ -64,41 +64,22 @@ def _kl_terms(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tens
 
 
 def _kl_scale_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Slips:
-    """Return what comes out when log_var is mistaken for something else."""
-    log_ratio, square = log_var_p - log_var_q, (mean_q - mean_p) ** 2
-
-    def kl(log_term: Tensor, q: Tensor, p: Tensor) -> Tensor:
-        return 0.5 * (log_term + (q + square) / p - 1).sum(-1)
-
-    soft = F.softplus(log_var_q), F.softplus(log_var_p)
-    squares, halves = [[(c * v).exp() for v in (log_var_q, log_var_p)] for c in (2, 0.5)]
-    log_of_ratio = (log_var_p / log_var_q).log()
-    return {
-        "You took `exp(log_var)` for the standard deviation. It is the variance already.": [
-            kl(2 * log_ratio, *squares),
-            kl(log_ratio, *squares),
-        ],
-        "You used `log_var` as if it were the variance. It is the variance's logarithm.": [
-            kl(log_of_ratio, log_var_q, log_var_p),
-            kl(log_ratio, log_var_q, log_var_p),
-        ],
-        "You used `log_var` as if it were the standard deviation. It is the logarithm of its "
-        "square.": kl(2 * log_of_ratio, log_var_q**2, log_var_p**2),
-        "You used the standard deviation where the formula wants the variance.": [
-            kl(log_ratio, *halves),
-            kl(log_ratio / 2, *halves),
-        ],
-        "You used a softplus. The variance is the exponential of `log_var`.": [
-            kl(log_ratio, *soft),
-            kl((soft[1] / soft[0]).log(), *soft),
-        ],
+    """Return what comes out when both log-variances are mistaken for something else."""
+    square, of_p = (mean_q - mean_p) ** 2, misread(log_var_p)
+    slips = {
+        hint: [
+            0.5 * (log_p - log_q + (q + square) / p - 1).sum(-1)
+            for (log_q, q), (log_p, p) in zip(pairs, of_p[hint], strict=True)
+        ]
+        for hint, pairs in misread(log_var_q).items()
     }
+    return slips | {LOGARITHM: slips[LOGARITHM][1:]}  # the first one is a misplaced one half
 
 
 def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Slips:
     """Return what comes out when the terms are put together wrongly."""
     terms = _kl_terms(mean_q, log_var_q, mean_p, log_var_p)
-    log_ratio, ratio, square, _ = terms
+    _, ratio, square, _ = terms
     each, var_p, shift = 0.5 * terms.sum(0), log_var_p.exp(), mean_q - mean_p
     subsets = [subset for size in (1, 2, 3) for subset in combinations(terms, size)]
     changed: dict[str, Any] = {
@@ -119,10 +100,15 @@ def _kl_term_slips(mean_q: Tensor, log_var_q: Tensor, mean_p: Tensor, log_var_p:
         ),
         "You divided the squared difference of the means by q's variance. It counts in units of "
         "p's spread.": shift**2 / log_var_q.exp() - square,
-        "The logarithm's ratio is upside down: the narrower q, the larger the divergence.": (
-            -2 * log_ratio
+        "You left p's variance out, or left it out somewhere: it stands in the logarithm and "
+        "divides two terms.": [
+            log_var_q.exp() - ratio + shift**2 - square - log_var_p,
+            log_var_q.exp() - ratio + shift**2 - square,
+            -log_var_p,
+        ],
+        "You left out p's mean. What counts is how far the two means are apart.": (
+            mean_q**2 / var_p - square
         ),
-        "You left out the logarithm. Without it a narrow q would cost nothing.": -log_ratio,
         "You left out the difference of the means.": -square,
         "You left out the ratio of the variances.": -ratio,
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from companion.checks._gaussians import wrong_kls
 from companion.checks.authoring import Case, NumbersTask, RepairTask, Slips, uniform
 
 _P, _D, _WEIGHT, _VARIANCE, _BATCH_SIZE = 784.0, 20.0, 0.00025, 0.1, 100.0
@@ -80,10 +81,11 @@ _SIGNS = {
 _REDUCTIONS = {"": torch.Tensor.sum, "how the dimensions are reduced.": torch.Tensor.mean}
 _TWICE, _HALF = [_kl(2.0, 2.0), _kl(2.0, 1.0)], [_kl(0.5, 1.0), _kl(0.5, 0.5)]
 _KLS = {
-    "": _kl(1.0, 1.0),
+    "": [_kl(1.0, 1.0)],
     "what `exp(log_var)` is.": _TWICE,
     "std is right now, but is it its square that stands in the KL, and 2 log std?": _HALF,
-    "the variance is right now, but the KL wants half its logarithm: log std.": _kl(1.0, 2.0),
+    "the variance is right now, but the KL wants half its logarithm: log std.": [_kl(1.0, 2.0)],
+    "what a root does to a logarithm.": [_kl(4.0, 4.0), _kl(4.0, 2.0), _kl(1.0, 4.0)],
 }
 
 
@@ -101,7 +103,15 @@ def _loss(
 def _new_faults(log_likelihood: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     kls = [kl(mean, log_var) for kl in (_kl(1.0, 1.0), *_TWICE, *_HALF)]
     right = kls[0].sum(-1) - log_likelihood
+    known = [kl(mean, log_var) for codes in _KLS.values() for kl in codes]
+    others = {
+        hint: [kl for kl in wrong if not any(torch.allclose(kl, each) for each in known)]
+        for hint, wrong in wrong_kls(mean, log_var).items()
+    }
     return {
+        **{hint: [kl.sum(-1) - log_likelihood for kl in wrong] for hint, wrong in others.items()},
+        "The log-likelihood is missing from the loss.": [kl.sum(-1) for kl in kls],
+        "The KL divergence is missing from the loss.": [-log_likelihood, log_likelihood],
         "Return one number for each example, shape (B,); only the caller averages over the "
         "batch.": [right.mean(), right.sum()],
         "The KL divergence of the whole batch is in every entry. One number per example is "

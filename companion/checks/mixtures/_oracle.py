@@ -74,3 +74,35 @@ def doubled(arguments: dict[str, Tensor]) -> dict[str, Tensor]:
 def component_axis_last(logits: Tensor, each: Tensor) -> Tensor:
     """Return the log-joint log w_k + log N_k(z), (B, K), from the terms (B, K, D)."""
     return torch.log_softmax(logits, 0) + each.sum(-1)
+
+
+def wrong_joints(logits: Tensor, each: Tensor) -> dict[str, list[Tensor]]:
+    """Return wrong log-joints (B, K), from right terms (B, K, D)."""
+    log_w, parts = logits.log_softmax(0), each.sum(-1)
+    weights = log_w.exp()
+    slips = {
+        "You left out the weights: a component that is rare to begin with is less likely for "
+        "every code.": [parts],
+        "You added the weights. Their logarithms are to be added.": [weights + parts],
+        "Your weights don't sum to one: the logits pass through a softmax, not a sigmoid.": [
+            logits.sigmoid().log() + parts
+        ],
+        "You multiplied the log-density by the weight. A weight multiplies the density, so its "
+        "logarithm adds to the log-density.": [weights * parts],
+        "The weights count twice.": [2 * log_w + parts],
+        "You added the log-weight in every dimension. It counts once for each component: sum "
+        "over dimensions first, then add it.": [(log_w[:, None] + each).sum(-1)],
+        "You averaged over the latent dimensions. Independent dimensions add.": [
+            log_w + each.mean(-1),
+            (log_w[:, None] + each).mean(-1),
+        ],
+        "You added the densities of the dimensions. Independent dimensions multiply.": [
+            log_w + each.logsumexp(-1)
+        ],
+    }
+    if (logits > 0).all():
+        slips["You used the logits as if they were weights. Those are `softmax(logits)`."] = [
+            logits.log() + parts,
+            (logits / logits.sum()).log() + parts,
+        ]
+    return slips

@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor
 
+from companion.checks._gaussians import CONSTANT, merged, wrong_terms
 from companion.checks.authoring import Case, FunctionTask, Hints, NumberTask
 from companion.checks.mixtures import _oracle
 
@@ -64,12 +65,13 @@ NumberTask(
 )
 
 
-def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
+def combination_slips(logits: Tensor, each: Tensor) -> Hints:
     """Return what comes out when the right terms (B, K, D) are combined wrongly."""
     log_w, parts = logits.log_softmax(0), each.sum(-1)
     weights, joint = log_w.exp(), log_w + parts
     right = joint.logsumexp(1)
-    return {
+    joints = _oracle.wrong_joints(logits, each)
+    return {hint: [wrong.logsumexp(1) for wrong in given] for hint, given in joints.items()} | {
         "You took the logsumexp over components in each dimension, then added up the dimensions. "
         "That is a product of one-dimensional mixtures: it has peaks where no component is. Sum "
         "over dimensions first.": [
@@ -77,32 +79,14 @@ def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
             each.logsumexp(1).sum(-1),
             (logits[:, None] + each).logsumexp(1).sum(-1),
         ],
-        "You added the log-weight in every dimension. It counts once for each component: sum "
-        "over dimensions first, then add it.": (log_w[:, None] + each).sum(-1).logsumexp(1),
         "You averaged the components' log-densities. A mixture adds densities: the sum over "
         "components is inside the logarithm.": [
             (weights * parts).sum(1), parts.mean(1), parts.sum(1), joint.sum(1), joint.mean(1),
         ],
-        "You left out the weights.": [parts.logsumexp(1), parts.exp().sum(1).log()],
         "You gave all components the same weight. Use the logits.": parts.logsumexp(1)
         - math.log(len(logits)),
         "Your weights don't sum to one, so neither does the density integrate to one: the "
         "logits are log-weights up to a constant, and it counts.": (logits + parts).logsumexp(1),
-        "You added the weights. Their logarithms are to be added.": [
-            (weights + parts).logsumexp(1)
-        ],
-        "You used the logits as if they were the weights. The weights are `softmax(logits)`.": [
-            (logits.log() + parts).logsumexp(1),
-            ((logits / logits.sum()).log() + parts).logsumexp(1),
-        ],
-        "Your weights don't sum to one: the logits pass through a softmax, not a sigmoid.": (
-            logits.sigmoid().log() + parts
-        ).logsumexp(1),
-        "You multiplied the log-density by the weight. A weight multiplies the density, so its "
-        "logarithm adds to the log-density.": (weights * parts).logsumexp(1),
-        "You averaged over the latent dimensions. Independent dimensions add.": [
-            (log_w + each.mean(-1)).logsumexp(1), (log_w[:, None] + each).mean(-1).logsumexp(1),
-        ],
         "This is the density. Return its logarithm.": right.exp(),
         "This is -log p(z). Return log p(z) itself.": -right,
         "This is the joint density's logarithm, one number for each component. Sum over the "
@@ -111,73 +95,23 @@ def _combination_slips(logits: Tensor, each: Tensor) -> Hints:
         "You reduced over the batch. Return one number for each code, shape (B,).": [
             joint.logsumexp(0), right.sum(), right.mean(), joint.logsumexp((0, 1)),
         ],
+        CONSTANT: right + 0.5 * (each.shape[2] - 1) * math.log(2 * math.pi),
         "You averaged over the components. The weights make the average already: add "
         "up.": right - math.log(len(logits)),
     }  # fmt: skip
 
 
-def _gaussian_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
-    """Return what comes out when the Gaussian itself is wrong."""
-    square, log_2pi = (z[:, None] - mean) ** 2, math.log(2 * math.pi)
-    var, std = log_var.exp(), (log_var / 2).exp()
-
-    def total(each: Tensor) -> Tensor:
-        return _oracle.component_axis_last(logits, each).logsumexp(1)
-
-    right = -0.5 * (log_2pi + log_var + square / var)
-    constant = mean.shape[-1] * log_2pi
-    return {
-        "You used `exp(log_var)` as the standard deviation. It is the variance: the standard "
-        "deviation is `exp(log_var / 2)`.": [
-            total(-0.5 * (log_2pi + 2 * log_var + square / var**2)),
-            total(-0.5 * (log_2pi + log_var + square / var**2)),
-        ],
-        "You used `exp(log_var / 2)`, the standard deviation, where the formula wants the "
-        "variance.": [
-            total(-0.5 * (log_2pi + log_var + square / std)),
-            total(-0.5 * (log_2pi + log_var / 2 + square / std)),
-        ],
-        "You used `log_var` as if it were the variance. Take `exp(log_var)` first.": [
-            total(-0.5 * (log_2pi + log_var.log() + square / log_var)),
-            total(-0.5 * (log_2pi + log_var + square / log_var)),
-        ],
-        "You used `log_var` as if it were the standard deviation. That is `exp(log_var / 2)`.": (
-            total(-0.5 * (log_2pi + 2 * log_var.log() + square / log_var**2))
-        ),
-        "Only the squared distance is divided by the variance. Is a parenthesis misplaced?": [
-            total(-0.5 * (log_2pi + (log_var + square) / var)),
-            total(-0.5 * (log_2pi + log_var + square) / var),
-        ],
-        "The one half reaches every term of the Gaussian. Is a parenthesis misplaced?": [
-            total(right + 0.5 * extra)
-            for extra in (-log_2pi, -log_var, -square / var, -log_var - square / var,
-                          log_2pi + log_var + square / var - 2 * square / var,
-                          log_2pi + log_var + square / var)
-        ],
-        "The logarithm of the variance has the wrong sign.": total(right + log_var),
-        "The sign of the squared distance is wrong: far from every mean the density must "
-        "fall.": total(right + square / var),
-        "You left out the term with `log_var`: a wide Gaussian is lower.": total(
-            right + 0.5 * log_var
-        ),
-        "The constant is missing, or a part of it: each dimension has its own -1/2 log(2 pi).": [
-            total(right) + 0.5 * constant,
-            total(right) + 0.5 * constant - 0.5 * log_2pi,
-            total(right) + 0.5 * mean.shape[-1] * math.log(2),
-            total(right) + 0.5 * mean.shape[-1] * math.log(math.pi),
-        ],
-        "Divide the squared distance by the variance.": total(
-            -0.5 * (log_2pi + log_var + square)
-        ),
-        "The distance to the mean enters squared.": total(
-            -0.5 * (log_2pi + log_var + (z[:, None] - mean).abs() / var)
-        ),
-    }  # fmt: skip
-
-
 def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Hints:
     each = _oracle.per_dimension(z, mean, (log_var / 2).exp())
-    return {**_combination_slips(logits, each), **_gaussian_slips(z, logits, mean, log_var)}
+
+    def total(terms: Tensor) -> Tensor:
+        return _oracle.component_axis_last(logits, terms).logsumexp(1)
+
+    slips = {
+        hint: [total(terms) for terms in wrong]
+        for hint, wrong in wrong_terms(z[:, None] - mean, log_var).items()
+    }
+    return merged(combination_slips(logits, each), slips)
 
 
 def _extreme(name: str, reason: str, arguments: dict[str, Tensor]) -> Case:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from companion.checks._gaussians import merged, misread, wrong_terms
 from companion.checks.authoring import DETACHED, Case, FunctionTask, Slips, uniform
 from companion.checks.mixtures import _oracle
 
@@ -43,52 +44,41 @@ def _stuck(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
 
 
 def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) -> Slips:
-    z, wide_z = _codes(mean, log_var, noise), mean + log_var.exp() * noise
-    narrow_z = _codes(mean, log_var / 2, noise)
+    z = _codes(mean, log_var, noise)
     log_q, log_p = _log_q(z, mean, log_var), log_prior(z)
-    std_noise = Normal(0.0, 1.0).log_prob(noise).sum(-1)
-    constant = 0.5 * mean.shape[-1] * math.log(2 * math.pi)
+    of_noise = Normal(0.0, 1.0).log_prob(noise)
     each = Normal(mean, (log_var / 2).exp()).log_prob(z)
-    square = (z - mean) ** 2
     right = (log_q - log_p).mean(0)
     standard = Normal(0.0, 1.0).log_prob(z).sum(-1)
     closed = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
     entropy = Normal(mean, (log_var / 2).exp()).entropy().sum(-1)
+    densities = {  # log q(z) is wrong, or the code is, and its density follows or does not
+        hint: [(terms.sum(-1) - log_p).mean(0) for terms in wrong]
+        for hint, wrong in wrong_terms(z - mean, log_var).items()
+    }
+    readings = {
+        hint: [
+            (log_q - log_prior(other)).mean(0)
+            for log, var in pairs
+            for other in [mean + var.sqrt() * noise]
+            for log_q in [(of_noise - 0.5 * log).sum(-1), _log_q(other, mean, log_var)]
+            if not torch.equal(var, log_var.exp())
+        ]
+        for hint, pairs in misread(log_var).items()
+    }
     return {
+        **merged(densities, readings),
         "The sign is wrong: log q stands first, and log p is subtracted.": -right,
-        "You used the standard deviation where log q wants the variance, or its root where the "
-        "noise wants the standard deviation. Half of `log_var` is the logarithm of which?": [
-            (_log_q(z, mean, log_var / 2) - log_p).mean(0),
-            (_log_q(narrow_z, mean, log_var) - log_prior(narrow_z)).mean(0),
-            (_log_q(narrow_z, mean, log_var / 2) - log_prior(narrow_z)).mean(0),
-            (std_noise - 0.5 * log_var.sum(-1) - log_prior(narrow_z)).mean(0),
-            (std_noise - 0.25 * log_var.sum(-1) - log_prior(narrow_z)).mean(0),
-        ],
-        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
-            (std_noise - 0.5 * log_var.sum(-1) - log_prior(wide_z)).mean(0),
-            (_log_q(wide_z, mean, log_var) - log_prior(wide_z)).mean(0),
-            (_log_q(wide_z, mean, 2 * log_var) - log_prior(wide_z)).mean(0),
-            (_log_q(z, mean, 2 * log_var) - log_p).mean(0),
-        ],
-        "The noise has to be stretched by the standard deviation; yours is not, or by `log_var` "
-        "itself.": [
-            (of_noise - log_prior(other)).mean(0)
-            for other in (mean + log_var * noise, mean + noise)
-            for of_noise in (
-                std_noise - 0.5 * log_var.sum(-1), _log_q(other, mean, log_var),
+        "The noise has to be stretched by the standard deviation; yours is not.": [
+            (wrong - log_prior(mean + noise)).mean(0)
+            for wrong in (
+                (of_noise - 0.5 * log_var).sum(-1), _log_q(mean + noise, mean, log_var),
             )
         ],
-        "The noise is standardized already: don't divide it by the variance again.": right
-        + 0.5 * (noise**2 - noise**2 / log_var.exp()).sum(-1).mean(0),
-        "The sign of the term with `log_var` is wrong.": right + log_var.sum(-1),
-        "The one half reaches `log_var` too.": right - 0.5 * log_var.sum(-1),
         "E[log q] is *minus* the entropy.": entropy - log_p.mean(0),
         "You used one of the S samples. Average over all of them.": [
             log_q[0] - log_p[0], -entropy - log_p[0],
         ],
-        "In log q the term with `log_var` is missing. Is it the density of the noise? The code is "
-        "the noise stretched by the standard deviation, and its density is lower by as "
-        "much, in each dimension.": (std_noise - log_p).mean(0),
         "This is the divergence from N(0, I). Call `log_prior`, which is another prior.": [
             closed, (log_q - standard).mean(0),
         ],
@@ -115,15 +105,6 @@ def _slips(mean: Tensor, log_var: Tensor, noise: Tensor, log_prior: _Density) ->
         "You averaged log q over the latent dimensions. Independent dimensions add.": (
             each.mean(-1) - log_p
         ).mean(0),
-        "In log q the constant is missing: -1/2 log(2 pi) for each dimension. The prior has "
-        "it, so it does not cancel.": right + constant,
-        "In log q the squared distance is divided by the standard deviation. Divide by the "
-        "variance.": right
-        + 0.5 * (square / log_var.exp() - square / (log_var / 2).exp()).sum(-1).mean(0),
-        "In log q only the squared distance is divided by the variance. Is a parenthesis "
-        "misplaced?": right + 0.5 * (log_var - log_var / log_var.exp()).sum(-1),
-        "In log q the sign of the squared distance is wrong.": right
-        + (square / log_var.exp()).sum(-1).mean(0),
         "You averaged ratios of densities and then took the logarithm. Average the "
         "logarithms.": [
             (log_q - log_p).logsumexp(0) - math.log(len(z)),

@@ -1,8 +1,11 @@
 """Checks of the two halves of EM: responsibilities, and the step that uses them."""
 
+from itertools import permutations
+
 import torch
 from torch import Tensor
 
+from companion.checks._gaussians import wrong_terms
 from companion.checks.authoring import (
     Case,
     FunctionTask,
@@ -27,11 +30,16 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
     log_w, parts = logits.log_softmax(0), each.sum(-1)
     joint = log_w + parts
     right = joint.softmax(1)
-    square, std = (z[:, None] - mean) ** 2, (log_var / 2).exp()
+    square = (z[:, None] - mean) ** 2
     one_hot = torch.zeros_like(joint).scatter(1, joint.argmax(1, keepdim=True), 1.0)
-    return {
-        "You left out the weights: a component that is rare to begin with is less likely for "
-        "every code.": parts.softmax(1),
+    joints = _oracle.wrong_joints(logits, each)
+    return {hint: [wrong.softmax(1) for wrong in given] for hint, given in joints.items()} | {
+        "The sign is wrong: the likelier component has the larger share.": (-joint).softmax(1),
+        "You divided the logarithms. Divide the densities.": joint / joint.sum(1, keepdim=True),
+        "You divided by the largest joint density. Divide by the sum of them all.": (
+            joint - joint.amax(1, keepdim=True)
+        ).exp(),
+        "There is a softmax too many: your rows sum to one before it.": right.softmax(1),
         "Your numbers sum to one over the batch. Each code's responsibilities sum to one over "
         "the components.": joint.softmax(0),
         "Your numbers sum to one over the whole table. Each row has to sum to one by "
@@ -55,46 +63,20 @@ def _responsibility_slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tens
             (log_w[:, None] + each).softmax(1).mean(-1),
             (log_w[:, None] + each).softmax(1).prod(-1),
         ],
-        "You added the log-weight in every dimension. It counts once for each component.": (
-            (log_w[:, None] + each).sum(-1).softmax(1)
-        ),
-        "You averaged over the latent dimensions. Independent dimensions add.": (
-            log_w + each.mean(-1)
-        ).softmax(1),
         "Components are the last axis: return shape (B, K).": right.T,
-        "You added the weights. Their logarithms are to be added.": (
-            log_w.exp() + parts
-        ).softmax(1),
-        "You used the logits as if they were the weights. The weights are "
-        "`softmax(logits)`.": (logits.log() + parts).softmax(1),
-        "You multiplied the log-density by the weight. A weight multiplies the density, so its "
-        "logarithm adds to the log-density.": (log_w.exp() * parts).softmax(1),
-        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
-            (log_w - log_var.sum(-1) - 0.5 * (square / (2 * log_var).exp()).sum(-1)).softmax(1),
-            (log_w - 0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)).softmax(1),
-        ],
-        "You used the standard deviation where the density wants the variance. Is half of "
-        "`log_var` the logarithm of the variance, or of its root?": [
-            (log_w - 0.5 * (0.5 * log_var + square / std).sum(-1)).softmax(1),
-            (log_w - 0.5 * (log_var + square / std).sum(-1)).softmax(1),
-        ],
-        "The one half of the Gaussian's exponent is missing.": [
-            (log_w - (log_var + square / log_var.exp()).sum(-1)).softmax(1),
-            (log_w - (0.5 * log_var + square / log_var.exp()).sum(-1)).softmax(1),
-        ],
         "The weights come before the normalization; your rows don't sum to one.": (
             log_w.exp() * parts.softmax(1)
         ),
-        "You left out the term with `log_var`. It does not cancel: each component has its own "
-        "variance.": (log_w - 0.5 * (square / log_var.exp()).sum(-1)).softmax(1),
         "You compared distances only. Variances count too.": [
             (-square.sum(-1)).softmax(1),
             (-0.5 * square.sum(-1)).softmax(1),
+            (-square.sum(-1).sqrt()).softmax(1),
             (log_w - 0.5 * square.sum(-1)).softmax(1),
         ],
-        "Only the squared distance is divided by the variance. Is a parenthesis misplaced?": (
-            log_w - 0.5 * ((log_var + square) / log_var.exp()).sum(-1)
-        ).softmax(1),
+        **{
+            hint: [(log_w + terms.sum(-1)).softmax(1) for terms in wrong]
+            for hint, wrong in wrong_terms(z[:, None] - mean, log_var, constant=False).items()
+        },
     }  # fmt: skip
 
 
@@ -165,6 +147,7 @@ def _weight_slips(responsibilities: Tensor, old_weights: Tensor) -> Slips:
         "weight is its share of the codes.": torch.full_like(weights, 1 / k),
         "You averaged the responsibilities over the components. For the weights, average "
         "them over the codes: one number for each component.": responsibilities.mean(1),
+        "These are the logarithms of the weights.": weights.log(),
         "Your weights pass through a softmax, but shares sum to one already.": [
             weights.softmax(0),
             (weights * n).softmax(0),
@@ -172,11 +155,21 @@ def _weight_slips(responsibilities: Tensor, old_weights: Tensor) -> Slips:
     }
 
 
-def _mean_slips(z: Tensor, responsibilities: Tensor, old_mean: Tensor) -> Slips:
+def _mean_slips(
+    z: Tensor, responsibilities: Tensor, old_weights: Tensor, old_mean: Tensor
+) -> Slips:
     mean, counts = _maximize(z, responsibilities)[1], responsibilities.sum(0)[:, None]
     return {
         "Your means are divided by N, as if every component had all the codes. It answers for N_k "
         "of them.": mean * counts / len(z),
+        "You divided by a weight, a share. Divide by N_k, the number of codes.": [
+            mean * len(z),
+            mean * counts / old_weights[:, None],
+        ],
+        "You added the old means.": [old_mean + mean],
+        "You took one code for each mean, that of the largest responsibility.": z[
+            responsibilities.argmax(0)
+        ],
         "Your means are sums, not averages.": mean * counts,
         "Your means are the old ones.": old_mean,
         "Each of your means is the mean of all codes. Weight every code by its "
@@ -205,6 +198,16 @@ def _var_slips(z: Tensor, responsibilities: Tensor, old_mean: Tensor) -> Slips:
         ],
         "Your variances are divided by N, as if every component had all the codes. It answers for "
         "N_k of them.": squares / n,
+        "You divided by a weight, a share. Divide by N_k, the number of codes.": var * n,
+        "The deviations enter squared, one by one: you took their size.": (
+            torch.einsum("nk,nkd->kd", responsibilities, residual.abs()) / counts
+        ),
+        "You squared the average deviation, which is 0. Square first, then average.": 0 * var,
+        "From the mean square the *square* of the mean is subtracted.": raw / counts - mean,
+        "All your components share one variance. Each has its own.": [
+            var.mean(0).expand_as(var),
+            (squares.sum(0) / n).expand_as(var),
+        ],
         "Your variances are sums of squares, not averages.": squares,
         "These are standard deviations. Return variances.": var.sqrt(),
         "These are the logarithms of the variances. Return the variances.": var.log(),
@@ -229,9 +232,10 @@ def _var_slips(z: Tensor, responsibilities: Tensor, old_mean: Tensor) -> Slips:
     }
 
 
-def _whole_slips(z: Tensor, responsibilities: Tensor) -> dict[str, list]:
+def _whole_slips(z: Tensor, responsibilities: Tensor, old_weights: Tensor) -> dict[str, list]:
     """Return what comes out when the responsibilities themselves are misread."""
     weights, mean, var = _maximize(z, responsibilities)
+    joint = responsibilities * old_weights
     largest = responsibilities.argmax(1, keepdim=True)
     hard = torch.zeros_like(responsibilities).scatter(1, largest, 1.0)
     readings = {
@@ -242,6 +246,9 @@ def _whole_slips(z: Tensor, responsibilities: Tensor) -> dict[str, list]:
         "You took the responsibilities for logarithms. They are probabilities already.": [
             responsibilities.exp(),
             responsibilities.softmax(1),
+        ],
+        "The responsibilities contain the old weights already; yours count twice.": [
+            joint / joint.sum(1, keepdim=True)
         ],
         "You normalized the responsibilities over the codes. Each code's sum to one over the "
         "components; over the codes they sum to N_k, which the weights need.": [
@@ -262,21 +269,24 @@ def _whole_slips(z: Tensor, responsibilities: Tensor) -> dict[str, list]:
 def _m_step_slips(
     z: Tensor, responsibilities: Tensor, old_weights: Tensor, old_mean: Tensor
 ) -> Slips:
-    found = _whole_slips(z, responsibilities)
+    found = _whole_slips(z, responsibilities, old_weights)
     for hint, wholes in list(found.items())[:3]:  # one part alone may be wrong so
         parts = [[part if i == at else None for i, part in enumerate(whole)]
                  for whole in wholes for at in range(3)]  # fmt: skip
         found[hint] = wholes + [tuple(part) for part in parts]
     tables = [
         _weight_slips(responsibilities, old_weights),
-        _mean_slips(z, responsibilities, old_mean),
+        _mean_slips(z, responsibilities, old_weights, old_mean),
         _var_slips(z, responsibilities, old_mean),
     ]
     for at, table in enumerate(tables):
         for hint, given in table.items():
             wrongs = given if isinstance(given, list) else [given]
-            found[hint] = [tuple(wrong if i == at else None for i in range(3)) for wrong in wrongs]
-    return found
+            found.setdefault(hint, []).extend(
+                tuple(wrong if i == at else None for i in range(3)) for wrong in wrongs
+            )
+    orders = list(permutations(_maximize(z, responsibilities)))[1:]
+    return {**found, "The three are in the wrong order: weights, means, variances.": orders}
 
 
 def _three(result: object) -> tuple[Tensor, ...]:

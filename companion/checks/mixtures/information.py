@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from companion.checks._gaussians import wrong_terms
 from companion.checks.authoring import Case, FunctionTask, Slips, single, uniform
 
 _NAMES = ("mean", "log_var", "z")
@@ -38,7 +39,6 @@ def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Slips:
     prior = Normal(0.0, 1.0).log_prob(z).sum(-1)
     kl = 0.5 * (log_var.exp() + mean**2 - 1 - log_var).sum(-1)
     each_own = each.diagonal().T  # (N, D)
-    square = (z[:, None] - mean) ** 2
 
     def of(table: Tensor) -> Tensor:
         return (table.diagonal() - table.logsumexp(1)).mean() + log_n
@@ -89,23 +89,16 @@ def _slips(mean: Tensor, log_var: Tensor, z: Tensor) -> Slips:
             table.mean() - (table.logsumexp(1) - log_n).mean()
         ),
         "This is the right value in bits. Use natural logarithms.": right.mean() / math.log(2),
-        "You used `exp(log_var)` as the standard deviation. It is the variance.": [
-            of(_table(mean, 2 * log_var, z).sum(-1)),
-            of(-0.5 * (log_var + square / (2 * log_var).exp()).sum(-1)),
-        ],
-        "You used the standard deviation where the density wants the variance. Is half of "
-        "`log_var` the logarithm of the variance, or of its root?": [
-            of(_table(mean, log_var / 2, z).sum(-1)),
-            of(-0.5 * (log_var + square / (log_var / 2).exp()).sum(-1)),
-        ],
-        "The term with `log_var` is missing from your log-density. It does not cancel: each "
-        "posterior has its own variance.": of(-0.5 * (square / log_var.exp()).sum(-1)),
         "You took the most likely posterior alone. q(z) is the mean of all N.": [
             (own - table.amax(1)).mean() + log_n, (own - table.amax(1)).mean(),
         ],
         "You evaluated at the posteriors' means. Use the rows of `z`.": of(
             _table(mean, log_var, mean).sum(-1)
         ),
+        **{
+            hint: [of(terms.sum(-1)) for terms in wrong]
+            for hint, wrong in wrong_terms(z[:, None] - mean, log_var, constant=False).items()
+        },
         "The mean of the ratios comes before your logarithm. Take the logarithm first, then "
         "average.": right.exp().mean().log(),
     }  # fmt: skip

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable
+from itertools import product
 
+import torch
 from torch import Tensor
 
+from companion.checks._gaussians import PARENTHESIS, merged, wrong_terms
 from companion.checks.authoring import Case, RepairTask, Slips
 from companion.checks.mixtures import _oracle
-from companion.checks.mixtures.density import extremes
+from companion.checks.mixtures.density import combination_slips, extremes
 
 
 def _parts(z: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,11 +82,21 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
 
     pairs = [log_w[:, None] + each for each in gaussians for log_w in log_ws]
     weighted = {hint: every(parts) for hint, parts in _new_gaussians(z, mean, log_var).items()}
-    return weighted | {
-        "The weights are gone altogether. They belong into the sum over components.": [
-            *(each.sum(-1).logsumexp(1) for each in gaussians),
-            *(each.logsumexp(1).sum(-1) for each in gaussians),
-        ],
+    known = [
+        _version(combine, gaussian, weigh, z, logits, mean, log_var)
+        for combine, gaussian in product(_COMBINATIONS.values(), _GAUSSIANS.values())
+        for codes in _WEIGHTS.values()
+        for weigh in codes
+    ]
+    others = {
+        hint: [
+            value
+            for value in wrong
+            if not value.isnan().any() and all(_differ(value, each) for each in known)
+        ]
+        for hint, wrong in merged(*(combination_slips(logits, g) for g in gaussians)).items()
+    }
+    return merged(weighted, others) | {
         "You now sum in the logarithm over dimensions: that axis wants a plain sum.": [
             pair.logsumexp(-1).sum(-1) for pair in pairs
         ],
@@ -97,27 +110,14 @@ def _slips(z: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     }
 
 
+def _differ(value: Tensor, other: Tensor) -> bool:
+    return value.shape != other.shape or not torch.allclose(value, other)
+
+
 def _new_gaussians(z: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
     """Return terms (B, K, D) in which the repair of the parenthesis made another fault."""
-    constant, square = _parts(z, mean, log_var)
-    var, std, log_2pi = log_var.exp(), (log_var / 2).exp(), constant - log_var
-    return {
-        "The variance should divide the squared distance only; now it divides the constant too.": [
-            -0.5 * (constant + square) / var
-        ],
-        "The minus one half must reach the squared distance too.": [
-            -0.5 * constant + square / var,
-            -0.5 * constant - square / var,
-        ],
-        "The minus one half must reach `log_var` too.": [
-            -0.5 * log_2pi + log_var - 0.5 * square / var,
-            -0.5 * log_2pi - log_var - 0.5 * square / var,
-        ],
-        "The minus one half must reach every term.": [-0.5 * log_2pi + log_var + square / var],
-        "Divide by the variance, not by the standard deviation.": [
-            -0.5 * (constant + square / std)
-        ],
-    }
+    slips = wrong_terms(z[:, None] - mean, log_var)
+    return slips | {PARENTHESIS: slips[PARENTHESIS][1:]}  # its first is the fault itself
 
 
 _GENERAL = _oracle.a_mixture(130, batch=4, components=5, dim=3)

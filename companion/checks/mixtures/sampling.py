@@ -218,13 +218,26 @@ def _tell_tails(found: Tensor, right: Tensor) -> str:
     )
 
 
-def _judge_single_draws(draw: Callable[..., Tensor]) -> None:
-    """Judge forty calls for one sample: not all may be of one component."""
-    component = _components(torch.cat([draw(1, seed=100 + s) for s in range(40)]))
-    if len(component.unique()) < 2:
+def _judge_calls(draw: Callable[..., Tensor]) -> None:
+    """Judge a hundred small calls: shares and noise have to vary as much as chance makes them.
+
+    A variance from a hundred calls is below 0.35 of its expectation once in a billion.
+    """
+    n, calls = 24, 100
+    z = torch.stack([draw(n, seed=100 + s) for s in range(calls)])
+    first = z[..., 0] < -15  # only the first component lies there
+    if first.double().mean(1).var() < 0.35 * 0.24 / n:
         raise NotYet(
-            "Right for many samples, but forty calls for a single one all gave the same "
-            "component. Draw the components at random; don't fix how many come from each."
+            "The share of a component hardly varies from call to call. Draw the components at "
+            "random, each by itself; don't fix how many come from each."
+        )
+    component = _components(z.flatten(0, 1))
+    noise = (z - _MEAN[component].view_as(z)) / _STD[component].view_as(z)
+    if min((noise.mean(1).var(0) * n).min(), (noise**2).mean(1).var(0).min() * n / 2) < 0.35:
+        raise NotYet(
+            "The mean or the spread of your noise hardly varies from call to call. Are its "
+            "numbers paired, with either sign, or spread evenly? Then samples depend on each "
+            "other. Draw each by itself."
         )
 
 
@@ -280,6 +293,6 @@ SamplingTask(
         "order": "Your samples' order says something: neighbors are too often of one component.",
     },
     wrong_shape=_wrong_shape,
-    further=[_judge_single_draws, _judge_overlap],
+    further=[_judge_calls, _judge_overlap],
     praise="Its weights, means, spreads and distribution function agree with the density.",
 )  # fmt: skip

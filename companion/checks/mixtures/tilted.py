@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
+from companion.checks._gaussians import HALF, wrong_terms
 from companion.checks.authoring import (
     DETACHED,
     Case,
@@ -44,12 +45,24 @@ def _slips(mean: Tensor, factor: Tensor, noise: Tensor) -> Slips:
     tables: list[dict[str, list]] = [
         {
             "You took the covariance for its factor: your z has the covariance Σ². What stretches "
-            "the noise is the factor.": [moved(covariance)],
+            "the noise is the factor.": [moved(covariance), moved(factor.mT @ factor)],
             "Your z is stretched by the transposed factor, whose covariance is another: LᵀL. Which "
             "axis of the factor meets the noise?": [moved(factor.mT)],
             "Your codes are not tilted: only the diagonal of the factor reaches them.": [
                 moved(torch.diag_embed(scale)),
                 moved(torch.diag_embed(marginal)),
+            ],
+            "Your z sums over the wrong axis of the factor, or not at all.": [
+                (mean + factor.sum(axis) * noise, None) for axis in (1, 2)
+            ],
+            "The factor does not reach your z: the noise is added as it is.": [
+                (mean + noise, None)
+            ],
+            "The factor stretches the mean too: where is the parenthesis?": [
+                ((factor @ (mean + noise)[..., None])[..., 0], None)
+            ],
+            "You subtracted the noise. Its distribution is the same, but this z is not.": [
+                moved(-factor)
             ],
             "The mean is missing from z.": [(z - mean, None)],
         },
@@ -83,6 +96,24 @@ def _slips(mean: Tensor, factor: Tensor, noise: Tensor) -> Slips:
                 (None, right + constant),
                 (None, right + constant - 0.5 * math.log(2 * math.pi)),
             ],
+            "You averaged over the dimensions. What is independent adds.": [
+                (None, right / mean.shape[1]),
+                (None, each.mean(1) - half_log_det),
+            ],
+            "This is the density of the prior, N(0, I), at z.": [
+                (None, Normal(0.0, 1.0).log_prob(z).sum(1))
+            ],
+            "In log q you took the distance of z from the mean for the noise.": [
+                (None, Normal(0.0, 1.0).log_prob(z - mean).sum(1) - half_log_det)
+            ],
+            "This is the trace of the factor, where the logarithm of its determinant belongs.": [
+                (None, each.sum(1) - scale.sum(1))
+            ],
+            **{
+                hint: [(None, terms.sum(1)) for terms in wrong]
+                for hint, wrong in wrong_terms(noise * scale, 2 * scale.log()).items()
+                if hint == HALF or "sign of the squared" in hint
+            },
             "log q(z) is one number for each code, shape (B,).": [
                 (None, each - scale.log()),
                 (None, right.sum()),
@@ -92,7 +123,13 @@ def _slips(mean: Tensor, factor: Tensor, noise: Tensor) -> Slips:
             "This is q(z). Return its logarithm.": [(None, right.exp())],
         },
     ]
-    return {
+    moves, densities = tables
+    both = {
+        f"Both parts. {hint} {other}": [(a[0], b[1]) for a in wrong for b in densities[other]]
+        for hint, wrong in moves.items()
+        for other in densities
+    }
+    return both | {
         "The two are in the wrong order: return z first.": (right, z),
         **{hint: wrong for table in tables for hint, wrong in table.items()},
     }

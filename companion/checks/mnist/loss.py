@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
+from companion.checks._gaussians import wrong_kls
 from companion.checks.authoring import Case, FunctionTask, NotYet, Slips, single, uniform
 
 
@@ -52,40 +53,6 @@ def _reduction_slips(reconstruction: Tensor, kl: Tensor, n_pixels: int, n_latent
     }
 
 
-def _kl_slips(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
-    """Return wrong divergences, averaged over the batch."""
-
-    def kl(var: Tensor, logarithm: Tensor, square: Tensor = mean**2, one: float = 1.0) -> Tensor:
-        return 0.5 * (var + square - one - logarithm).sum(1).mean()
-
-    var, double, half = log_var.exp(), (2 * log_var).exp(), (log_var / 2).exp()
-    soft = F.softplus(log_var)
-    return {
-        "you used `exp(log_var)` as the standard deviation. It is the variance already.": [
-            kl(double, 2 * log_var),
-            kl(double, log_var),
-        ],
-        "you used the standard deviation in place of the variance.": [
-            kl(half, log_var / 2),
-            kl(half, log_var),
-        ],
-        "you used `log_var` as if it were the variance.": [kl(log_var, log_var)],
-        "you sent `log_var` through a softplus. The variance is its exponential, and a "
-        "log-variance may be negative.": [
-            kl(soft.exp(), soft),
-            kl(soft, soft.log()),
-            kl(soft, log_var),
-        ],
-        "the variance is right, but its logarithm counts one half.": [kl(var, 2 * log_var)],
-        "the logarithm is missing. Without it a narrow code would cost nothing.": [
-            kl(var, 0 * log_var)
-        ],
-        "the mean enters squared.": [kl(var, log_var, mean), kl(var, log_var, mean.abs())],
-        "you forgot the one half.": [2 * kl(var, log_var)],
-        "you forgot the `- 1`.": [kl(var, log_var, one=0.0)],
-    }
-
-
 def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     reconstruction, kl = _parts(logits, x, mean, log_var)
     fit, kl_mean, size = reconstruction.mean(), kl.mean(), len(x)
@@ -94,8 +61,8 @@ def _slips(logits: Tensor, x: Tensor, mean: Tensor, log_var: Tensor) -> Slips:
     white = -(x * F.logsigmoid(logits)).sum() / size
     error = ((x - logits.sigmoid()) ** 2).sum() / size
     of_kl = {
-        f"In the KL divergence {hint}": [fit + wrong for wrong in values]
-        for hint, values in _kl_slips(mean, log_var).items()
+        hint: [fit + terms.sum(1).mean() for terms in wrong]
+        for hint, wrong in wrong_kls(mean, log_var).items()
     }
     return {
         "The KL divergence is missing. Without it this is an autoencoder, whose codes no prior "
@@ -175,6 +142,9 @@ def _with_pixel(value: float) -> Tensor:
 
 _NOT_BINARY = {
     "gray images": uniform(0, 1, *_SECOND["x"].shape, seed=41),
+    "images of a single gray (how many different values there are says little)": torch.full_like(
+        _SECOND["x"], 0.5
+    ),
     "one gray pixel in the batch": _with_pixel(0.5),
     "one pixel that is nearly black": _with_pixel(0.004),
     "a pixel of -1 (images scaled to run from -1 to 1)": _with_pixel(-1.0),

@@ -90,6 +90,11 @@ _TOO_WIDE = (
     "one. Use it closer to 0, or take one more term."
 )
 
+_BENT = (
+    "Is a coefficient of your series wrong? The second derivative of A at 0 is the variance of a "
+    "uniform pixel. (A series inside a logarithm needs a term more than one outside.)"
+)
+
 # Logits, what makes a value infinite or NaN there, and what makes it or its gradient inexact.
 _RANGES: dict[str, tuple[Tensor, str, str, str]] = {
     "at a logit of 0": (
@@ -141,6 +146,7 @@ def _judge_range(answer: object, name: str) -> None:
     if (error.abs() > _TOLERANCE).any():
         where = int(error.abs().argmax())
         inexact = _TOO_WIDE if name == _NEAR and _is_smooth(error, where) else inexact
+        inexact = _BENT if _has_wrong_coefficient(result, logits, where) else inexact
         raise NotYet(
             f"{begin} the value is inexact. At {logits[where]:g} it is {result[where]:.6g} and "
             f"should be {expected[where]:.6g}; an image adds up 784 such errors. A hint: {inexact}"
@@ -160,6 +166,23 @@ def _require_not_torch(answer: object) -> None:
         )
 
 
+def _has_wrong_coefficient(
+    found: Tensor, logits: Tensor, worst: int, *, slope: bool = False
+) -> bool:
+    """Tell whether a series that ends at its worst holds a term neither right nor left out."""
+    size = logits.abs()
+    inside = (size > 0.4 * size[worst]) & (size <= size[worst])
+    rest = found - (0.5 if slope else logits / 2)
+    for power, right in ((2, 1 / 24), (4, -1 / 2880)):
+        term = right * (power * logits ** (power - 1) if slope else logits**power)
+        ratio = (rest / term)[inside]
+        off = min(ratio.mean().abs(), (ratio.mean() - 1).abs())
+        if len(ratio) > 2 and ratio.std() < 0.1 and off > 0.15:
+            return True
+        rest = rest - term
+    return False
+
+
 def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> None:
     found, wanted = gradients(answer, logits=logits)["logits"].double(), _each(_slope, logits)
     bad = ~found.isfinite()
@@ -174,6 +197,7 @@ def _judge_gradient(answer: object, logits: Tensor, begin: str, steep: str) -> N
     if (error.abs() > _SLOPE_TOLERANCE).any():
         where = int(error.abs().argmax())
         reason = _TOO_WIDE if _NEAR in begin and _is_smooth(error, where) else steep
+        reason = _BENT if _has_wrong_coefficient(found, logits, where, slope=True) else reason
         reason = _FLAT if found[where] == 0 and logits[where] != 0 else reason
         raise NotYet(
             f"{begin} the gradient is inexact. At {logits[where]:g} it is {found[where]:.4g} and "

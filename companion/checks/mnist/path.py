@@ -154,6 +154,23 @@ def _mixed() -> Case:
     return Case(setting, given, expected=expected, atol=1e-3, not_finite=remark, remark=remark)
 
 
+_ROUNDED = "Single precision rounds their cosine to 1, or to more. Test the angle, not the codes."
+_CUT_OFF = (
+    "The cosine is cut off before it reaches -1, so nearly opposite codes get a smaller angle than "
+    "they have. Only a cosine beyond -1 or 1 is a rounding error."
+)
+_GUARD = (
+    "Nearly opposite codes get the straight line from you. Their sine is small, and their angle is "
+    "not: a guard meant for angles near 0 is at work."
+)
+
+
+def _opposite_slips(start: Tensor, end: Tensor) -> Slips:
+    cosines = -1 + torch.tensor([1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 1e-2]).double()
+    arcs = [_arc(start, end, each.acos(), _steps(5)) for each in cosines]
+    return {_CUT_OFF: arcs, _GUARD: torch.lerp(start, end, _steps(5)[:, None, None])}
+
+
 def _extreme(name: str, angle: float, atol: float, remark: str) -> Case:
     """Nearly parallel or nearly opposite codes, where the formula holds as it stands."""
     start, other = uniform(-2, 2, 9, 7, seed=96), uniform(-2, 2, 9, 7, seed=97)
@@ -161,7 +178,14 @@ def _extreme(name: str, angle: float, atol: float, remark: str) -> Case:
     normal = _unit(other.double() - (other.double() * unit).sum(-1, keepdim=True) * unit)
     end = (3 * (math.cos(angle) * unit + math.sin(angle) * normal)).float()
     given = {"start": start, "end": end, "n": 5}
-    return Case(f"For {name}, ", given, atol=atol, remark=remark)
+    return Case(
+        f"For {name}, ",
+        given,
+        atol=atol,
+        remark=remark,
+        not_finite=f"Right for equal codes, but for {name} the path holds NaN. {_ROUNDED}",
+        slips=_opposite_slips(start.double(), end.double()) if angle > 3 else None,
+    )
 
 
 FunctionTask(
@@ -186,11 +210,16 @@ FunctionTask(
             "The straight line is the limit at an angle of 0. Here the arc still differs from it.",
         ),
         _extreme(
+            "nearly equal codes",
+            1e-4,
+            1e-3,
+            "The straight line is the limit at an angle of 0.",
+        ),
+        _extreme(
             "nearly opposite codes",
-            math.pi - 0.01,  # the cosine is -0.99995: no usual margin reaches so far
-            0.3,  # five times the error of single precision; a cosine cut at -0.9999 is off by 16
-            "The sine of the angle is small there, and the angle is not. Is a guard meant for "
-            "angles near 0 at work, or is the angle cut off?",
+            math.pi - 0.003,
+            12.0,  # several times the error of single precision; a cosine cut at 1e-5 is off by 35
+            "Is the angle cut off, or a guard meant for angles near 0 at work?",
         ),
     ],
     praise="It starts and ends where it should, and where the two codes point in the same "

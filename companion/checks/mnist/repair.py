@@ -101,6 +101,9 @@ def _slips(encode: Codes, decode: object, x: Tensor, noise: Tensor) -> Slips:
     bce, kl = (torch.stack(each) for each in zip(*parts, strict=True))
     b, k = bce.mean(1), kl.sum(2).mean(1)  # one entry for each reading
     b_mean = torch.stack([_parts(mean, v, v, x, 0 * noise)[0].mean() for v in log_vars[1:]])
+    codes = [mean + (each / 2).exp() * noise for each in log_vars[1:]]
+    twice = Bernoulli(logits=torch.stack([_decode(z).sigmoid() for z in codes]))
+    b_twice = -twice.log_prob(x).flatten(2).sum(2).mean(1)
 
     def trained(*losses: Tensor) -> list:
         return [(value, None) for loss in losses for value in loss]
@@ -109,6 +112,11 @@ def _slips(encode: Codes, decode: object, x: Tensor, noise: Tensor) -> Slips:
         return [(None, value) for value in losses]
 
     return {
+        "No noise reaches the code: you decode the mean. The ELBO expects over z ~ q.": trained(
+            b_mean + k, b_mean / _PIXELS + k
+        ),
+        "The decoder gives logits, and the cross-entropy with logits applies the sigmoid. Yours "
+        "is applied twice.": trained(b_twice + k, b_twice / _PIXELS + k),
         "The cross-entropy is summed over the batch, the KL divergence averaged: a silent beta of "
         "1/B. Divide by the number of images.": trained(_B * b + k),
         "Both terms are summed over the batch. Average them over it.": trained(_B * (b + k)),

@@ -23,7 +23,7 @@ def _codes() -> tuple[Tensor, Tensor]:
     pattern = pattern / pattern.var().sqrt()
     other = pattern.roll(7) * torch.tensor([1.0, -1.0]).repeat(_N // 2)
     other = (other - other.mean()) / other.var().sqrt()
-    units = list(product(_VARIANCES, (0.0, 1.5, -1.5), (0.0, -6.0), (0.0, 1.0)))
+    units = list(product(_VARIANCES, (0.0, 1.5, -0.9), (0.0, -6.0), (0.0, 1.0)))
     order = torch.randperm(len(units), generator=torch.Generator().manual_seed(5))
     variance, offset, log_var, spread = torch.tensor(units, dtype=torch.float64)[order].T
     mean = offset + variance.sqrt() * pattern[:, None]
@@ -61,6 +61,9 @@ def _other_statistics(mean: Tensor, log_var: Tensor) -> dict[str, list[Tensor]]:
         "Leave the posterior variance out.": [mean.var(0) + variances.mean(0)],
         "You took the mean square. A unit whose mean is the same for every image says nothing "
         "about the image: subtract the average first.": [(mean**2).mean(0)],
+        "You subtracted one average for all units. Each unit has an average of its own.": [
+            ((mean - mean.mean()) ** 2).mean(0)
+        ],
         "You compared the size of the means. A unit whose mean is the same for every image says "
         "nothing about the image.": [mean.mean(0).abs(), mean.abs().mean(0), mean.abs().amax(0)],
         "You compared the means themselves, not their variance.": [mean.mean(0), mean.amax(0)],

@@ -71,6 +71,13 @@ def slips(values: Tensor, score: Tensor) -> Hints:
         "You weighted by the size of the score. The variance holds its square.": [
             exact(values, score.abs().sqrt())
         ],
+        "One of the two is a sum, the other one an average.": [
+            (top - own) * size / bottom,
+            (top - own) * (size - 1) / (bottom - square),
+            (top - own) / (size - 1) / (bottom - square),
+        ],
+        "The fraction is upside down.": [1 / right],
+        "You took the sample's own f. Leave just this one out.": [f.expand_as(score)],
         "You forgot the denominator, E[s²].": [top - own, (top - own) / (size - 1)],
         "You return f - b, or the estimate with it. Return b.": [f - right, (f - right) * score],
         "The axes are swapped: return shape (S, D).": [right.T],

@@ -63,7 +63,10 @@ def _slips(logits: Tensor, noise: Tensor, temperature: float) -> Slips:
         ),
         "The outcomes are 0 and 1, not -1 and 1.": 2 * z - 1,
         "You added the soft coin to z: its value has to be taken away again, without its "
-        "gradient.": [z + soft, z - soft],
+        "gradient.": [z + soft, z - soft, z - 2 * soft],
+        "You multiplied z by the soft coin. Something is to be added that is zero in value.": z
+        * soft,
+        "You compared the noise with one half, whatever the logit is.": (noise < 0.5).double(),
         _CUT_OFF: [
             (noise.clamp(margin, 1 - margin) < logits.sigmoid()).double() for margin in _MARGINS
         ],
@@ -105,9 +108,13 @@ def _gradient_slips(logits: Tensor, noise: Tensor, temperature: float) -> Hints:
             _slope((logits + noise) / t) / t,
             _slope((logits - noise) / t) / t,
             _slope((logits - noise.log()) / t) / t,
+            _slope((logits + noise.log()) / t) / t,
             _slope((logits + gumbel) / t) / t,
             _slope((logits.sigmoid() - noise) / t) * _slope(logits) / t,
         ],
+        "The gradient is that of a `tanh`. The soft coin is a sigmoid.": 4
+        * _slope(2 * (logits - shift) / t)
+        / t,
         "The gradient has the wrong sign: the soft coin is to be added, its bare value to be "
         "subtracted.": -right,
         "The gradient is twice the soft coin's: is it added twice?": 2 * right,

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from companion.checks.authoring import (
     Case,
@@ -190,12 +191,40 @@ def _pathwise_slips(f: Function, mean: Tensor, log_var: Tensor, noise: Tensor) -
 
     wide, raw, narrow = std**2 * noise, log_var * noise, std.sqrt() * noise
     frozen, nothing = _slope(mean.expand_as(noise)), torch.zeros_like(noise)
+    values = f(mean + std * noise)[:, None].expand_as(noise)
     shared = [each.expand_as(noise) for each in (noise[:1], noise[-1:], noise[:, :1])]
     return {
         _WIDE: through(wide, wide, wide / 2),
         "You multiplied the noise by `log_var` itself. It is the logarithm of the variance.": (
             through(raw, noise, raw / 2)
         ),
+        "You sent `log_var` through a softplus. The standard deviation is an exponential.": (
+            through(F.softplus(log_var) * noise, log_var.sigmoid() * noise)
+        ),
+        "You divided the noise by the standard deviation. It stretches the noise.": through(
+            noise / std, -noise / std / 2, noise / std / 2
+        ),
+        "z lies around 0: the mean is not added.": [
+            (first, around * std * noise / 2)
+            for around in [_slope(std * noise)]
+            for first in (around, nothing)
+        ],
+        "The standard deviation multiplies the mean too: where is the parenthesis?": [
+            (around * std, around * (mean + noise) * std / 2)
+            for around in [_slope((mean + noise) * std)]
+        ],
+        "You multiplied f itself. The pathwise estimate holds its derivative.": [
+            (values, values * std * noise / 2)
+        ],
+        "dz/d(mean) is 1: no noise enters the first part.": [
+            (slope * noise, second),
+            (slope * std, second),
+            (slope * std * noise, second),
+        ],
+        "The exponential's derivative is itself, times that of the exponent. Your second part has "
+        "another factor.": rates(std**2 * noise / 2, log_var * std * noise / 2),
+        "Your second part holds z, where z - mean belongs: the mean does not move with "
+        "`log_var`.": rates((mean + std * noise) / 2),
         "You took the square root twice: half of `log_var` is the logarithm of the standard "
         "deviation already.": through(narrow, narrow / 4, narrow / 2),
         "One draw of the noise serves them all. Each sample, in each dimension, has a draw of its "
@@ -278,7 +307,10 @@ def _score_slips(f: Function, mean: Tensor, log_var: Tensor, noise: Tensor) -> S
         ),
         "You subtracted a baseline, the mean of f over the other samples. It lowers the variance, "
         "but the plain estimate is asked for.": of(others),
-        _WIDE: [(wide * noise / std**2, wide * (noise**2 - 1) * rate) for rate in (1, 0.5)],
+        _WIDE: [
+            (wide * noise / std**power, wide * (noise**2 - 1) * rate)
+            for power, rate in ((2, 1), (2, 0.5), (1, 0.5))
+        ],
         "In the score of the mean, z - mean is divided by the variance, not by the standard "
         "deviation.": (values * noise, second),
         "In the score of the mean, noise is (z − mean) / σ already: divide it by σ once more, not "
@@ -288,6 +320,31 @@ def _score_slips(f: Function, mean: Tensor, log_var: Tensor, noise: Tensor) -> S
         "The sign for `mean` is wrong: where z lies above the mean, log q(z) grows with it.": (
             -first,
             second,
+        ),
+        "In the score of the mean stands z - mean, the distance, not z.": (
+            values * (mean + std * noise) / std**2,
+            second,
+        ),
+        "f is to be evaluated at the samples, not at the mean or at the noise.": [
+            (other * by_mean, other * by_log_var)
+            for other in (f(mean[None])[:, None], f(noise)[:, None])
+        ],
+        "You divided f by its spread. That scales the estimate, and biases it.": [
+            (other * by_mean, other * by_log_var)
+            for other in (values / values.std(), (values - values.mean()) / values.std())
+            if n_samples > 1
+        ],
+        "You added the scores of all dimensions up. Each parameter has its own.": (
+            (values * by_mean.sum(1, keepdim=True)).expand_as(noise),
+            (values * by_log_var.sum(1, keepdim=True)).expand_as(noise),
+        ),
+        "In the score of `log_var` a sign is wrong: it is negative near the mean, and positive far "
+        "from it.": seconds((1 - noise**2) / 2, (1 + noise**2) / 2),
+        "In the score of `log_var` the squared distance is to be divided by the variance, once.": (
+            seconds((noise**2 / std**2 - 1) / 2, (noise**2 * std - 1) / 2)
+        ),
+        "In the score of `log_var` the distance enters squared.": seconds(
+            (noise - 1) / 2, (noise.abs() - 1) / 2
         ),
         "The score of `log_var` lacks its constant: log q(z) holds -log_var / 2 as well.": (
             seconds(noise**2 / 2)

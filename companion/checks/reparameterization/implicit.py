@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
+from companion.checks._gaussians import wrong_terms
 from companion.checks.authoring import Case, FunctionTask, Hints
 
 
@@ -34,6 +35,12 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
         "You left out the weights.": [
             plain / plain.sum(1, keepdim=True),
             plain / joint.sum(1, keepdim=True),
+            joint / plain.sum(1, keepdim=True),
+        ],
+        "The weights enter the softmax wrongly: a weight multiplies the density, so its logarithm "
+        "adds to the log-density.": [
+            (weights + plain.log()).softmax(1),
+            (weights * plain.log()).softmax(1),
         ],
         "Each z moves with every component, in proportion to its share of the density at z. You "
         "gave one component everything.": [
@@ -44,13 +51,28 @@ def slips(z: Tensor, weights: Tensor, means: Tensor, stds: Tensor) -> Hints:
         "You squared the standard deviations where they were not asked for, or took a root.": [
             wide / wide.sum(1, keepdim=True),
             narrow / narrow.sum(1, keepdim=True),
+            (weights.log() - stds.log() - 0.5 * (z[:, None] - means) ** 2 / stds).softmax(1),
         ],
+        "The weights count twice.": [weights * right, (2 * weights.log() + plain.log()).softmax(1)],
+        "You compared distances only. Weights and widths count too.": [
+            (-(z[:, None] - means).abs()).softmax(1),
+            (-((z[:, None] - means) ** 2)).softmax(1),
+            (-0.5 * (z[:, None] - means) ** 2).softmax(1),
+        ],
+        **{
+            hint: [(weights.log() + terms).softmax(1) for terms in wrong]
+            for hint, wrong in wrong_terms(
+                z[:, None] - means, 2 * stds.log(), constant=False
+            ).items()
+            if "log" not in hint  # the widths are given as such
+        },
         "The densities lack their factor 1/σ_k; it differs between components.": [
             bare / bare.sum(1, keepdim=True)
         ],
         "The chain rule: dΦ((z − μ)/σ)/dμ has a factor 1/σ.": [
             bare / joint.sum(1, keepdim=True),
             -bare / joint.sum(1, keepdim=True),
+            right / stds,
         ],
         "You used the distribution functions of the components. Their derivative by the mean is "
         "minus a density.": [
@@ -76,12 +98,12 @@ _MIXTURE = {"weights": _WEIGHTS, "means": _MEANS, "stds": torch.tensor([0.8, 0.5
 _TWO = {name: value[:2] for name, value in _MIXTURE.items()}
 _TWO["weights"] = _TWO["weights"] / _TWO["weights"].sum()
 _FAR = {
-    "z": torch.tensor([40.0, -36.0]),
-    "weights": torch.tensor([0.5, 0.5]),
+    "z": torch.tensor([90.0, -90.0]),
+    "weights": torch.tensor([0.4, 0.6]),
     "means": torch.tensor([-1.0, 1.0]),
-    "stds": torch.ones(2),
+    "stds": torch.tensor([1.0, 2.0]),
 }
-_SHARES = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+_SHARES = torch.tensor([[0.0, 1.0], [0.0, 1.0]])  # the wide component's, near or not
 
 FunctionTask(
     "reparameterization.implicit",
@@ -94,16 +116,22 @@ FunctionTask(
         Case("With S = 5 and K = 3, ", {"z": _Z[:5], **_MIXTURE}, atol=1e-5),
         Case("With S = 2 and K = 2, ", {"z": _Z[5:], **_TWO}, atol=1e-5),
         Case(  # every density underflows in float32
-            "At z = 40 and z = -36, ",
+            "At z = 90 and z = -90, ",
             _FAR,
             expected=_SHARES,
             atol=1e-3,
-            not_finite="Right for moderate z, but at z = 40 the result is not finite: all "
+            not_finite="Right for moderate z, but at z = 90 the result is not finite: all "
             "densities round to zero there, and 0 / 0 is NaN. Stay with logarithms until after "
             "the division.",
             slips={
-                "At z = 40 every density rounds to zero; the information is lost before you "
-                "divide. Stay with logarithms.": 0 * _SHARES
+                "At z = 90 every density rounds to zero; the information is lost before you "
+                "divide. Stay with logarithms.": [
+                    0 * _SHARES,
+                    0.5 + 0 * _SHARES,
+                    _FAR["weights"].expand(2, 2),
+                ],
+                "At z = -90 you gave all to the nearest mean. Distances count in standard "
+                "deviations, and the wider component is fewer of them away.": torch.eye(2).flip(0),
             },
         ),
     ],

@@ -28,20 +28,45 @@
     return new Float32Array(bits.buffer).map((value) => value * 2 ** 112);
   }
 
+  const count = (shape) => shape.reduce((a, b) => a * b, 1);
+
+  /** Read whole numbers from -127 to 127, each times the scale of its row; the scales come first. */
+  function scaled(view, offset, shape) {
+    const scales = halves(view, offset, shape[0]);
+    const whole = new Int8Array(view.buffer, offset + 2 * shape[0], count(shape));
+    const columns = whole.length / shape[0];
+    return Float32Array.from(whole, (value, i) => value * scales[Math.floor(i / columns)]);
+  }
+
+  /** For each dtype of an array: how many bytes it takes, and how to read it. */
+  const FORMS = {
+    float16: {
+      size: (shape) => 2 * count(shape),
+      read: (view, offset, shape) => halves(view, offset, count(shape)),
+    },
+    uint8: {
+      size: count,
+      read: ({ buffer }, offset, shape) =>
+        Float32Array.from(new Uint8Array(buffer, offset, count(shape))),
+    },
+    int8: { size: (shape) => 2 * shape[0] + count(shape), read: scaled },
+  };
+
   /** All arrays of an export by name, as flat Float32Arrays, row by row. */
   function unpack({ manifest, base64 }) {
     const view = bytes(base64);
-    const sizes = manifest.arrays.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
-    const total = 2 * sizes.reduce((a, b) => a + b, 0);
+    const form = ({ dtype }) => FORMS[dtype ?? manifest.dtype];
+    const sizes = manifest.arrays.map((array) => form(array).size(array.shape));
+    const total = sizes.reduce((a, b) => a + b, 0);
     if (view.byteLength !== total) {
       const found = view.byteLength;
       throw new RangeError(`The export ${manifest.name} has ${found} bytes, not ${total}.`);
     }
     const arrays = {};
     let offset = 0;
-    manifest.arrays.forEach(({ name }, i) => {
-      arrays[name] = halves(view, offset, sizes[i]);
-      offset += 2 * sizes[i];
+    manifest.arrays.forEach((array, i) => {
+      arrays[array.name] = form(array).read(view, offset, array.shape);
+      offset += sizes[i];
     });
     return arrays;
   }
