@@ -182,29 +182,49 @@ def test_clipping_keeps_the_critic_inside_the_box_and_a_seed_repeats():
 
 
 GAME = """
-    return [1, 2, 3].map((seed) => {
+    return input.seeds.map((seed) => {
         const one = play.game({ target: "ring", seed });
-        for (const [steps, options] of input.phases) {
-            for (let i = 0; i < steps; i += 1) one.step(options);
-        }
-        return one.count();
+        const hundred = (options) => {
+            let [gLoss, dLoss] = [0, 0];
+            for (let i = 0; i < 100; i += 1) {
+                const losses = one.step(options);
+                gLoss += losses.gLoss / 100;
+                dLoss += losses.dLoss / 100;
+            }
+            return { ...one.count(), gLoss, dLoss };
+        };
+        return input.phases.flatMap(([steps, options]) =>
+            Array.from({ length: steps / 100 }, () => hundred(options)));
     });"""
 
 
-def test_the_healthy_game_fills_all_modes():
-    counts = in_node(GAME, phases=[(2000, HEALTHY)])
-    assert [count["filled"] for count in counts] == [8, 8, 8]
-    assert min(count["quality"] for count in counts) > 0.6
+def games(phases):
+    """The course of a game for each of three seeds: counts and mean losses of every 100 steps."""
+    return in_node(GAME, phases=phases, seeds=[1, 2, 3])
 
 
-def test_the_collapse_leaves_at_most_two_modes():
-    counts = in_node(GAME, phases=[(2000, COLLAPSE)])
-    assert max(count["found"] for count in counts) <= 2
+def test_the_healthy_game_fills_all_modes_while_its_losses_stay_level():
+    for course in games([(500, HEALTHY)]):
+        assert [course[1]["filled"] < 8, course[-1]["filled"]] == [True, 8]
+        for loss, level in (("dLoss", 1.30), ("gLoss", 0.78)):
+            later = [count[loss] for count in course[1:]]
+            assert max(abs(value - later[0]) for value in later) < 0.05
+            assert np.mean(later) == pytest.approx(level, abs=0.02)
 
 
-def test_a_faster_discriminator_cures_the_collapse_while_it_lasts():
-    counts = in_node(GAME, phases=[(800, COLLAPSE), (1000, COLLAPSE | {"dRate": 8e-3})])
-    assert [count["filled"] for count in counts] == [8, 8, 8]
+def test_a_faster_discriminator_cures_the_collapse():
+    phases = [(200, COLLAPSE), (500, COLLAPSE | {"dRate": 8e-3})]
+    for course in games(phases):
+        sick, cured = course[:2], course[2:]
+        assert max(count["found"] for count in sick) <= 2
+        assert sick[-1]["dLoss"] == pytest.approx(1.38, abs=0.03)
+        assert sick[-1]["gLoss"] == pytest.approx(0.70, abs=0.03)
+        assert max(count["filled"] for count in cured) == 8
+
+
+def test_a_slower_discriminator_collapses_the_healthy_game():
+    for course in games([(300, HEALTHY | {"dRate": 5e-4})]):
+        assert max(count["filled"] for count in course) <= 3
 
 
 def test_the_presets_of_the_page_are_those_that_were_tried():

@@ -22,10 +22,13 @@
   /** Red, green and blue of a color of the palette, #rrggbb. */
   const channels = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 
-  /** The field as an image: the color of the likelier side, the stronger the surer. */
-  function shade(image, levels, real, fake) {
+  /** The field as an image: the color of the likelier side, the stronger the surer.
+   *
+   * The root of the level, for near the equilibrium the discriminator is never sure.
+   */
+  function shade(image, levels, { real, fake, most }) {
     levels.forEach((level, i) => {
-      const strength = Math.round(110 * Math.min(Math.abs(level), 1));
+      const strength = Math.round(most * Math.sqrt(Math.min(Math.abs(level), 1)));
       image.data.set([...(level > 0 ? real : fake), strength], 4 * i);
     });
   }
@@ -49,7 +52,8 @@
       const ratio = window.devicePixelRatio || 1;
       const pixels = (value) => ((value + LIMIT) / (2 * LIMIT)) * width;
       const [real, fake, paper] = ["q", "gap", "paper"].map((role) => color(root, role));
-      shade(image, levels, channels(real), channels(fake));
+      const most = 255 * Number(getComputedStyle(root).getPropertyValue("--gan-field"));
+      shade(image, levels, { real: channels(real), fake: channels(fake), most });
       small.getContext("2d").putImageData(image, 0, 0);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, width);
@@ -87,7 +91,7 @@
 
   /* ---- courses over the steps ------------------------------------------------------------------ */
 
-  const [LEFT, TOP, RIGHT, HEIGHT, BOTTOM] = [44, 8, 12, 118, 40];
+  const [LEFT, TOP, RIGHT, HEIGHT, BOTTOM] = [44, 8, 12, 104, 38];
 
   function frame(x, y, yTicks, words) {
     const [left, right] = x.range;
