@@ -51,6 +51,28 @@ def ring(
     return radius * _on_circle(angle) + std * _noise(n, generator)
 
 
+def ring_centers(*, modes: int = 8, radius: float = 1.0) -> Float[Tensor, "K 2"]:
+    """Return the means of the Gaussians of `ring`, counterclockwise from the right.
+
+    Args:
+        modes: number K of Gaussians.
+        radius: radius of the circle.
+
+    Returns:
+        Points, shape (K, 2).
+
+    Raises:
+        TypeError: a number has the wrong type.
+        ValueError: a number is not positive.
+
+    >>> ring_centers(modes=2)[0]
+    tensor([1., 0.])
+    """
+    require_count(modes=modes)
+    require_positive(radius=radius)
+    return radius * _on_circle(torch.arange(modes) * (2 * math.pi / modes))
+
+
 def grid(
     n: int, *, generator: Generator, side: int = 5, spacing: float = 0.5, std: float = 0.05
 ) -> Float[Tensor, "N 2"]:
@@ -85,6 +107,29 @@ def grid(
     require_positive(spacing=spacing, std=std)
     cell = torch.stack([_modes(n, side, generator), _modes(n, side, generator)], dim=-1)
     return spacing * (cell - (side - 1) / 2) + std * _noise(n, generator)
+
+
+def grid_centers(*, side: int = 5, spacing: float = 0.5) -> Float[Tensor, "K 2"]:
+    """Return the means of the Gaussians of `grid`, row by row.
+
+    Args:
+        side: number of Gaussians along each axis; K is its square.
+        spacing: distance of neighbors.
+
+    Returns:
+        Points, shape (K, 2).
+
+    Raises:
+        TypeError: a number has the wrong type.
+        ValueError: a number is not positive.
+
+    >>> grid_centers(side=2, spacing=2.0).tolist()
+    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+    """
+    require_count(side=side)
+    require_positive(spacing=spacing)
+    axis = spacing * (torch.arange(side) - (side - 1) / 2)
+    return torch.cartesian_prod(axis, axis)
 
 
 def two_moons(n: int, *, generator: Generator, std: float = 0.05) -> Float[Tensor, "N 2"]:
