@@ -26,15 +26,15 @@ class GAN:
 
     Each loss draws its own noise. Who moves is for the players to say::
 
-        gan = GAN(generator, discriminator, latent_dim=2)
+        gan = GAN(generator_network, discriminator, latent_dim=2)
         players = {
             "discriminator": Player(discriminator, gan.discriminator_loss),
-            "generator": Player(generator, gan.generator_loss),
+            "generator": Player(generator_network, gan.generator_loss),
         }
         play(players, x)
 
     Args:
-        generator: from codes (B, D) to examples (B, *event).
+        generator_network: from codes (B, D) to examples (B, *event).
         discriminator: from examples to logits, (B,) or (B, 1); with packing from packs.
         latent_dim: the number D of latent dimensions.
         losses: the pair of losses.
@@ -54,7 +54,7 @@ class GAN:
     (torch.Size([5, 3]), torch.Size([4]))
     """
 
-    generator: nn.Module
+    generator_network: nn.Module
     discriminator: nn.Module
     latent_dim: int
     losses: Pair = NON_SATURATING
@@ -62,17 +62,17 @@ class GAN:
     penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
-        require_module(generator=self.generator, discriminator=self.discriminator)
+        require_module(generator_network=self.generator_network, discriminator=self.discriminator)
         require.check_pair(self.losses)
         require_count(latent_dim=self.latent_dim, packing=self.packing)
 
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Return n generated examples, shape (n, *event), with the gradient of the weights."""
-        weight = next(self.generator.parameters())
+        weight = next(self.generator_network.parameters())
         noise = torch.randn(
             n, self.latent_dim, generator=generator, device=weight.device, dtype=weight.dtype
         )
-        return self.generator(noise)
+        return self.generator_network(noise)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the discriminator's logits, shape (B,), for packs or examples."""

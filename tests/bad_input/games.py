@@ -126,7 +126,7 @@ CASES = [
     ("text for a run, games", lambda: play({"d": player()}, X, run="cpu"),
      TypeError, "run=Run(device='cpu')"),
     ("function for a generator network", lambda: GAN(torch.sin, net(), 2),
-     TypeError, "`generator` must be a torch.nn.Module"),
+     TypeError, "`generator_network` must be a torch.nn.Module"),
     ("no latent dimensions of a GAN", lambda: GAN(net(), net(), 0), ValueError, "`latent_dim`"),
     ("two logits for each example", lambda: GAN(nn.Linear(2, 2), nn.Linear(2, 2), 2)
      .generator_loss(X), ValueError, "The discriminator, a Linear, returned shape (6, 2)"),
