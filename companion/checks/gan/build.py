@@ -18,8 +18,8 @@ from companion.data.toys import ring, ring_centers
 from companion.samples import ModeCount, count_modes
 
 ROUNDS, FEW = 1_500, 12
-# Modes of eight, and the share of good samples: see tests/test_checks_gan.py for what right and
-# wrong answers reach over seeds.
+# Modes of eight, and the share of good samples. Five seeds of the chapter's networks find 8 each, with
+# 64 % or more; three seeds with a discriminator four times slower find 1 or 2.
 MODES, QUALITY = 7, 0.3
 _SECONDS = 30.0
 
