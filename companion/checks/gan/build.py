@@ -18,8 +18,8 @@ from companion.data.toys import ring, ring_centers
 from companion.samples import ModeCount, count_modes
 
 ROUNDS, FEW = 1_500, 12
-# Modes of eight, and the share of good samples. Five seeds of the chapter's networks find 8 each, with
-# 64 % or more; three seeds with a discriminator four times slower find 1 or 2.
+# Modes of eight, and the share of good samples. Five seeds of the chapter's networks find 8 each,
+# with 64 % or more; three seeds with a discriminator four times slower find 1 or 2.
 MODES, QUALITY = 7, 0.3
 _SECONDS = 30.0
 
@@ -65,10 +65,10 @@ def _train(answer: Any, rounds: int) -> tuple[nn.Module, nn.Module, Watch]:
     torch.manual_seed(0)  # the caller's state is put back afterwards
     with _watching() as watch:
         result = call(answer, points=points, rounds=rounds)
-    is_pair = isinstance(result, (tuple, list)) and len(result) == 2
-    if not is_pair or not all(isinstance(each, nn.Module) for each in result):
+    pair = list(result) if isinstance(result, (tuple, list)) else []
+    if len(pair) != 2 or not all(isinstance(each, nn.Module) for each in pair):
         raise NotYet("Return the two networks: `return generator, discriminator`.")
-    return result[0], result[1], watch
+    return pair[0], pair[1], watch
 
 
 def sample(generator: nn.Module, n: int = 2_500) -> Tensor:
