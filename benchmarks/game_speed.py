@@ -122,7 +122,7 @@ def main() -> None:
     """Compare on both games."""
     parser = argparse.ArgumentParser(description="Compare the speed of three loops.")
     parser.add_argument("games", nargs="*", default=["ring", "digits"], help=", ".join(GAMES))
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cpu-time", action="store_true", help="for a busy machine")

@@ -150,7 +150,9 @@ def _round(
     others = {name: _others(player, players) for name, player in players.items()}
 
     def step(batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        shares = list(zip(*(tensor.tensor_split(most) for tensor in batch), strict=True))
+        shares = [batch]
+        if most > 1:
+            shares = list(zip(*(tensor.tensor_split(most) for tensor in batch), strict=True))
         record = {}
         for name, player in players.items():
             losses = []
