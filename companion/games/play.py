@@ -162,7 +162,8 @@ def _round(
                     descend(losses[-1], optimizers[name])
             if player.average is not None:
                 player.average.update(player.moves)
-            record[name] = torch.cat(losses).detach().mean()
+            seen = (losses[0] if len(losses) == 1 else torch.cat(losses)).detach()
+            record[name] = seen if len(seen) == len(batch[0]) else seen.mean()
         return record
 
     return step
