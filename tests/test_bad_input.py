@@ -9,14 +9,14 @@ import inspect
 from pathlib import Path
 
 import pytest
-from bad_input import attacks, densities, estimators, export, mixtures, models, plots
+from bad_input import attacks, densities, estimators, export, games, mixtures, models, plots
 
 import companion
 from companion.page import profiles
 
 ROOT = Path(companion.__file__).parents[1]
 
-TABLES = (densities, models, mixtures, estimators, export, plots, attacks)
+TABLES = (densities, models, mixtures, estimators, export, plots, attacks, games)
 CASES = [case for table in TABLES for case in table.CASES]
 
 
@@ -60,6 +60,12 @@ def test_the_table_is_long_and_names_each_case_once():
         "companion.attacks.sanity",
         "companion.classifiers",
         "companion.em",
+        "companion.games.gan",
+        "companion.games.losses",
+        "companion.games.networks",
+        "companion.games.play",
+        "companion.games.remedies",
+        "companion.samples",
         "companion.estimators",
         "companion.page._export",
         "companion.gaussian",
@@ -87,7 +93,8 @@ def test_every_public_name_stands_in_the_table(module):
     # What functions return, and what takes no arguments of its own.
     results = {"Elbo", "Estimate", "Posterior", "Likelihood", "Prior"}
     results |= {"Model", "WarmElbo", "EMFit", "KLDecomposition", "GradientSamples"}
-    results |= {"Proportion", "RobustAccuracy"}
+    results |= {"Proportion", "RobustAccuracy", "ModeCount", "PrecisionRecall"}
+    results |= {"MINIMAX", "NON_SATURATING", "WASSERSTEIN", "HINGE", "LEAST_SQUARES"}  # pairs
     results |= {"Ball", "LinfBall", "L2Ball", "ball_around", "column", "intervals"}  # for attacks
     without_arguments = {"use_style", "names", "file_hash"}
     assert {

@@ -50,7 +50,7 @@ def test_the_chapters_order_is_kept():
     keys = list(check.progress().titles)
     assert keys[: len(ELBO_KEYS)] == ELBO_KEYS
     chapters = list(dict.fromkeys(key.partition(".")[0] for key in keys if key != SQUARE))
-    assert chapters == ["elbo", "reparameterization", "mnist", "mixtures", "attacks"]
+    assert chapters == ["elbo", "reparameterization", "mnist", "mixtures", "attacks", "gan"]
 
 
 def test_progress_shows_the_numbers(progress_file, capsys):

@@ -1,6 +1,7 @@
 """The suite's own assertions reject every published bug."""
 
 import mutants.attacks
+import mutants.games
 import mutants.mixtures
 import mutants.models  # noqa: F401 - each enters its bugs into MUTANTS
 import pytest

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from answers import attacks, elbo, mixtures, mnist, reparameterization
+from answers import attacks, elbo, gan, mixtures, mnist, reparameterization
 from check_helpers import judge
 
 from companion.checks import _registry
@@ -25,7 +25,7 @@ from companion.checks._repair import RepairTask
 from companion.checks._sampling import SamplingTask
 from companion.checks._tasks import FunctionTask, as_parts, off, wrongs
 
-ANSWERS = [elbo, mixtures, mnist, reparameterization, attacks]
+ANSWERS = [elbo, mixtures, mnist, reparameterization, attacks, gan]
 EXERCISES = {each.key: each for each in _registry.all_exercises()}
 TASKS = [each.task for each in EXERCISES.values() if each.task is not None]
 

@@ -51,6 +51,27 @@ def ring(
 
 
 @checked
+def ring_centers(*, modes: Count = 8, radius: Positive = 1.0) -> Float[Tensor, "K 2"]:
+    """Return the means of the Gaussians of `ring`, counterclockwise from the right.
+
+    Args:
+        modes: number K of Gaussians.
+        radius: radius of the circle.
+
+    Returns:
+        Points, shape (K, 2).
+
+    Raises:
+        TypeError: a number has the wrong type.
+        ValueError: a number is not positive.
+
+    >>> ring_centers(modes=2)[0]
+    tensor([1., 0.])
+    """
+    return radius * _on_circle(torch.arange(modes) * (2 * math.pi / modes))
+
+
+@checked
 def grid(
     n: Count,
     *,
@@ -83,6 +104,28 @@ def grid(
     """
     cell = torch.stack([_modes(n, side, generator), _modes(n, side, generator)], dim=-1)
     return spacing * (cell - (side - 1) / 2) + std * _noise(n, generator)
+
+
+@checked
+def grid_centers(*, side: Count = 5, spacing: Positive = 0.5) -> Float[Tensor, "K 2"]:
+    """Return the means of the Gaussians of `grid`, row by row.
+
+    Args:
+        side: number of Gaussians along each axis; K is its square.
+        spacing: distance of neighbors.
+
+    Returns:
+        Points, shape (K, 2).
+
+    Raises:
+        TypeError: a number has the wrong type.
+        ValueError: a number is not positive.
+
+    >>> grid_centers(side=2, spacing=2.0).tolist()
+    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+    """
+    axis = spacing * (torch.arange(side) - (side - 1) / 2)
+    return torch.cartesian_prod(axis, axis)
 
 
 @checked
