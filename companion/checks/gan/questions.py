@@ -48,13 +48,13 @@ QUIZ = (
         "For all samples the discriminator says 0.001. Which loss moves the generator?",
         (
             Option(
-                "$-\\log \\mathcal{D}$",
-                "its derivative in the logit is $\\mathcal{D} - 1$, close to $-1$.",
+                "The non-saturating one",
+                "its derivative in the logit is 0.001 minus 1, close to -1.",
                 right=True,
             ),
             Option(
-                "$\\log(1 - \\mathcal{D})$, the one of the minimax game",
-                "its derivative in the logit is $-\\mathcal{D}$, here a thousandth.",
+                "The one of the minimax game",
+                "its derivative in the logit is a thousandth.",
             ),
             Option(
                 "Both alike, since they have the same optimum",
