@@ -38,7 +38,7 @@ QUIZ = (
                 "which case it is.",
             ),
             Option(
-                "This discriminator can't tell the two sets apart.",
+                "By its loss, it does no better than one that always says 1/2.",
                 "and no more: what it reports is a lower bound of the divergence, here zero.",
                 right=True,
             ),

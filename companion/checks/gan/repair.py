@@ -73,6 +73,5 @@ RepairTask(
     begin="A start: for a critic of slope 1 everywhere the penalty is 0, for each example.",
     cases=[_case("With B = 6 and P = 3, ", 6, 3, 7), _case("With B = 4 and P = 4, ", 4, 4, 11)],
     praise="The points lie between the two sets, each slope has its own length, and only a "
-    "slope of 1 is free. For training, `create_graph=True` is still needed: the penalty has "
-    "to move the critic's weights.",
+    "slope of 1 is free. `create_graph=True` lets the penalty move the critic's weights.",
 )
