@@ -84,6 +84,7 @@ _NAMES = {
     "\\,": "", "\\|": "‖", "\\mid": "|", "\\sigma": "σ", "\\beta": "β", "\\approx": "≈",
     "\\tfrac12": "1/2", "\\leq": "≤", "\\geq": "≥", "\\cdot": "·", "\\times": "×", "\\pi": "π",
     "\\phi": "φ", "\\epsilon": "ε", "\\mu": "μ", "\\tau": "τ", "\\nabla": "∇", "\\sum": "Σ",
+    "^\\top": "ᵀ", "\\varepsilon": "ε", "\\lVert": "‖", "\\rVert": "‖", "\\in": "∈",
 }  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def plain(text: str) -> str:
 def _plain_math(math: str) -> str:
     math = re.sub(r"\\hat (\w+)", r"\1-hat", math)
     math = re.sub(r"\\(log|exp)(?=\\)", r"\\\1 ", math)
-    math = re.sub(r"\\(?:mathrm|mathbf|text|operatorname)\{([^}]*)\}", r"\1", math)
+    math = re.sub(r"\\(?:mathrm|mathbf|mathcal|text|operatorname)\{([^}]*)\}", r"\1", math)
     for command, name in _NAMES.items():
         end = r"(?![a-zA-Z])" if command[-1].isalnum() else ""
         math = re.sub(re.escape(command) + end, name, math)
