@@ -2,7 +2,7 @@
 
 import pytest
 from attack_figure import digits, ready, sentence
-from widget_pages import Figures, assert_accessible, contrast, luminance
+from widget_pages import Figures, assert_accessible, assert_contrast, layout_shift
 
 
 @pytest.fixture
@@ -55,14 +55,7 @@ def test_the_pixels_are_whole_and_panels_stack_where_it_is_narrow(open_page, wid
 @pytest.mark.parametrize("width", [390, 800])
 def test_filling_the_figure_shifts_nothing(open_page, width):
     page = ready(open_page(width=width))
-    total = page.evaluate("""async () => {
-        let total = 0;
-        const add = list => { for (const entry of list.getEntries()) total += entry.value; };
-        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
-        await new Promise(done => setTimeout(done, 100));
-        return total;
-    }""")
-    assert total < 0.02
+    assert layout_shift(page) < 0.02
 
 
 def test_the_sentence_is_spoken_once_after_a_rest(open_page):
@@ -110,21 +103,11 @@ def test_axe_finds_nothing(open_page, axe, theme, width, drawing):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_contrast(open_page, theme):
     page = ready(open_page(theme=theme))
-    paper = page.evaluate("""() => {
-        const node = document.querySelector(".widget");
-        node.style.background = CompanionWidgets.color(node, "paper");
-        return getComputedStyle(node).backgroundColor;
-    }""")
-    assert (luminance(paper) < 0.1) == (theme == "dark")
-    for selector, name, least in [
+    parts = [
         ("svg .widget-tick, svg .attack-digit", "fill", 4.5),
         (".widget p, .widget label, .widget output, .widget th, .widget td", "color", 4.5),
         (".widget button, .widget li, .widget summary, .attack-caption", "color", 4.5),
         (".widget select, .attack-facts b", "color", 4.5),
         (".attack-bar, .attack-true", "stroke", 3),
-    ]:
-        script = "(nodes, name) => nodes.map(node => getComputedStyle(node)[name])"
-        found = page.locator(selector).evaluate_all(script, name)
-        assert len(found) > 1
-        for color in set(found):
-            assert contrast(color, paper) >= least, (selector, color, paper)
+    ]
+    assert_contrast(page, theme, parts)

@@ -13,7 +13,7 @@ from reparameterization_figure import (
     noise,
     pixels_per_unit,
 )
-from widget_pages import Figures, assert_accessible, assert_fits, contrast, luminance
+from widget_pages import Figures, assert_accessible, assert_contrast, assert_fits, layout_shift
 
 CORNERS = [
     {"eps": eps, "m": m, "log_v": log_v}
@@ -46,14 +46,7 @@ def test_labels_never_collide_nothing_leaves_nothing_jumps(open_page, width):
 @pytest.mark.parametrize("width", [390, 800])
 def test_filling_the_figure_shifts_nothing(open_page, width):
     page = open_page(width=width)
-    total = page.evaluate("""async () => {
-        let total = 0;
-        const add = list => { for (const entry of list.getEntries()) total += entry.value; };
-        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
-        await new Promise(done => setTimeout(done, 100));
-        return total;
-    }""")
-    assert total < 0.02
+    assert layout_shift(page) < 0.02
 
 
 def test_a_narrow_window_redraws(open_page):
@@ -128,14 +121,7 @@ def test_the_values_are_spoken_once_after_a_rest(open_page):
 def test_contrast(open_page, theme):
     page = open_page(theme=theme)
     draw(page, 100, times=10)
-    paper = page.evaluate("""() => {
-        const node = document.querySelector(".widget");
-        node.style.background = CompanionWidgets.color(node, "paper");
-        return getComputedStyle(node).backgroundColor;
-    }""")
-    assert (luminance(paper) < 0.1) == (theme == "dark")
-    script = "(nodes, name) => nodes.map(node => getComputedStyle(node)[name])"
-    for selector, name, least in [
+    parts = [
         ("svg text", "fill", 4.5),
         (".widget p, .widget label, .widget output, .widget th, .widget td", "color", 4.5),
         (".widget button, .widget select, .widget caption, .widget li", "color", 4.5),
@@ -147,11 +133,8 @@ def test_contrast(open_page, theme):
         ),
         (".widget-text-line, .widget-guide", "stroke", 3),
         (".widget-sample, .widget-handle circle, .widget-handle path", "fill", 3),
-    ]:
-        colors = page.locator(selector).evaluate_all(script, name)
-        assert len(colors) > 1
-        for color in colors:
-            assert contrast(color, paper) >= least, (selector, color, paper)
+    ]
+    assert_contrast(page, theme, parts)
 
 
 def test_curves_differ_without_color(open_page):

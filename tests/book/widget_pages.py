@@ -91,3 +91,35 @@ def luminance(color: str) -> float:
 def contrast(one: str, other: str) -> float:
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def layout_shift(page) -> float:
+    """How far the page has jumped since it was opened, as the browser counts it."""
+    return page.evaluate("""async () => {
+        let total = 0;
+        const add = list => { for (const entry of list.getEntries()) total += entry.value; };
+        new PerformanceObserver(add).observe({type: "layout-shift", buffered: true});
+        await new Promise(done => setTimeout(done, 100));
+        return total;
+    }""")
+
+
+def styles(page, selector: str, name: str) -> list[str]:
+    """One property of every element that the selector finds."""
+    script = "(nodes, name) => nodes.map(node => getComputedStyle(node)[name])"
+    return page.locator(selector).evaluate_all(script, name)
+
+
+def assert_contrast(page, theme: str, parts: list[tuple[str, str, float]]) -> None:
+    """The paper is that of the theme; each part (selector, property, least) stands out from it."""
+    paper = page.evaluate("""() => {
+        const node = document.querySelector(".widget");
+        node.style.background = CompanionWidgets.color(node, "paper");
+        return getComputedStyle(node).backgroundColor;
+    }""")
+    assert (luminance(paper) < 0.1) == (theme == "dark")
+    for selector, name, least in parts:
+        found = styles(page, selector, name)
+        assert len(found) > 1
+        for color in set(found):
+            assert contrast(color, paper) >= least, (selector, color, paper)
